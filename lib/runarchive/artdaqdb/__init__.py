@@ -1,0 +1,1 @@
+"""artdaqDB, the intermediate store, behind one protocol."""

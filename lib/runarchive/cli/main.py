@@ -1,0 +1,137 @@
+"""The command line of `tui-archiver`: finds the noun's module, parses, and turns failures into exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from runarchive import __version__
+from runarchive.cli.output import talk
+from runarchive.errors import EXIT_CODE_MEANING, ArchiveError, ConfigError, ExitCode
+
+NOUNS: dict[str, str] = {
+    "status": "what is where, and what to do next",
+    "runs": "the table of runs",
+    "run": "one run's whole life",
+    "explain": "why a run is in its state, and what would change that",
+    "import": "bring runs from the records directory into artdaqDB",
+    "migrate": "bring runs from artdaqDB into UconDB",
+    "retry": "continue failed and partial runs to the end",
+    "verify": "re-read every hop and record the verdict",
+    "scrub": "verify continuously at a rate limit, oldest verdict first",
+    "manifest": "what is archived where, with which hash",
+    "compare": "one run's files across the three stores",
+    "waive": "take a run out of the plan, with a reason",
+    "recover": "rebuild import state, migrate state or the ledger from the stores",
+    "jobs": "list, follow and cancel jobs of any process",
+    "locks": "who holds the lock",
+    "artdaqdb": "work on the intermediate store",
+    "ucondb": "work on the permanent store, or serve one",
+    "fhicl": "convert, print and check FHiCL",
+    "blob": "pack, unpack and check blobs",
+    "records": "make, check and restore run records",
+    "config": "check and show the config file",
+    "doctor": "whether each store can be reached, and what stands in the way",
+    "paths": "where everything is kept",
+    "keys": "the key sheet of the console",
+    "completions": "shell completions",
+    "demo": "the whole chain on made-up run records",
+}
+"""Each command with its one-line summary; its module is `runarchive.cli.<noun>_command`.
+
+A module offers `configure(parser)` and `run(args) -> int`. `args` carries, besides its own options:
+`config` (path or None), `json`, `read_only` and `write`.
+"""
+
+
+def common_options() -> argparse.ArgumentParser:
+    """The options that every command takes, before or after its noun."""
+    parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    parser.add_argument("-c", "--config", metavar="CONFIG", help="config file (else $TUI_ARCHIVER_CONFIG, ./config.yaml)")
+    parser.add_argument("--json", action="store_true", help="data as JSON on stdout")
+    parser.add_argument("--read-only", action="store_true", help="refuse everything that writes")
+    parser.add_argument("--write", action="store_true", help="start the console armed")
+    return parser
+
+
+def exit_code_table() -> str:
+    """The table of exit codes, as every `--help` prints it."""
+    return "exit codes:\n" + "\n".join(f"  {code.value:>3}  {meaning}" for code, meaning in EXIT_CODE_MEANING.items())
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        talk(f"{self.prog}: {message}")
+        raise SystemExit(ExitCode.USAGE)
+
+
+def build_parser(argv: Sequence[str]) -> _Parser:
+    """The parser for these arguments; only the module of the noun they name is imported."""
+    common = common_options()
+    parser = _Parser(
+        prog="tui-archiver",
+        description="The console for the life of a run record, and its headless commands.\nWithout a command it opens the console.",
+        epilog=exit_code_table(),
+        parents=[common],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"tui-archiver {__version__}")
+    commands = parser.add_subparsers(dest="noun", metavar="COMMAND")
+    wanted = {word for word in argv if word in NOUNS}
+    for noun, summary in NOUNS.items():
+        sub = commands.add_parser(
+            noun,
+            help=summary,
+            description=summary,
+            epilog=exit_code_table(),
+            parents=[common],
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if noun in wanted:
+            importlib.import_module(f"runarchive.cli.{noun}_command").configure(sub)
+    return parser
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The parsed command line; raises SystemExit as argparse does, with USAGE for a wrong one."""
+    args = build_parser(argv).parse_args(argv)
+    for name, value in (("config", None), ("json", False), ("read_only", False), ("write", False)):
+        if not hasattr(args, name):
+            setattr(args, name, value)
+    return args
+
+
+def dispatch(args: argparse.Namespace) -> int:
+    """Run the parsed command and return its exit status; failures become one sentence on stderr."""
+    command = importlib.import_module(f"runarchive.cli.{args.noun}_command")
+    try:
+        return int(command.run(args))
+    except ConfigError as error:
+        for problem in error.problems:
+            talk(f"config: {problem}")
+        return error.exit_code
+    except ArchiveError as error:
+        where = "".join(f"{part}: " for part in (error.store, error.run) if part is not None)
+        talk(f"{where}{error.message}" + (f"\n  next: {error.hint}" if error.hint else ""))
+        return error.exit_code
+    except KeyboardInterrupt:
+        talk("interrupted")
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FAILED
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one headless command and return its exit status."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    args = parse(words)
+    if args.noun is None:
+        build_parser(words).print_help(sys.stderr)
+        return ExitCode.USAGE
+    return dispatch(args)

@@ -1,0 +1,29 @@
+"""How commands speak: stdout is data, stderr is talk."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+
+def emit(text: str) -> None:
+    """Write one line of data to stdout."""
+    sys.stdout.write(text + "\n")
+
+
+def emit_json(value: Any) -> None:
+    """Write one JSON value and a line feed to stdout; text stays UTF-8, times must already be text."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def emit_lines(lines: Iterable[str]) -> None:
+    """Write lines of data to stdout."""
+    for line in lines:
+        emit(line)
+
+
+def talk(text: str) -> None:
+    """Write one line for a person to stderr."""
+    sys.stderr.write(text + "\n")

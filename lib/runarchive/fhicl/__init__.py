@@ -1,0 +1,1 @@
+"""FHiCL: parser, document form, canonical text and the converters of DAQInterface files."""

@@ -1,0 +1,1 @@
+"""Alarms and the sinks that carry them."""

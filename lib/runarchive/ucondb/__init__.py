@@ -1,0 +1,1 @@
+"""UconDB, the permanent store: blob format, client and embedded server."""
