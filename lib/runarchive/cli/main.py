@@ -6,6 +6,7 @@ import argparse
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -48,10 +49,20 @@ A module offers `configure(parser)` and `run(args) -> int`. `args` carries, besi
 """
 
 
-def common_options() -> argparse.ArgumentParser:
-    """The options that every command takes, before or after its noun."""
-    parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    parser.add_argument("-c", "--config", metavar="CONFIG", help="config file (else $TUI_ARCHIVER_CONFIG, ./config.yaml)")
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints end with the exit code USAGE."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and the complaint, and leave with USAGE."""
+        self.print_usage(sys.stderr)
+        talk(f"{self.prog}: {message}")
+        raise SystemExit(ExitCode.USAGE)
+
+
+def common_options() -> Parser:
+    """The options that every command takes, before or after its noun; give it as a parent to nested parsers too."""
+    parser = Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    parser.add_argument("-c", "--config", metavar="CONFIG", help="else $TUI_ARCHIVER_CONFIG, else ./config.yaml")
     parser.add_argument("--json", action="store_true", help="data as JSON on stdout")
     parser.add_argument("--read-only", action="store_true", help="refuse everything that writes")
     parser.add_argument("--write", action="store_true", help="start the console armed")
@@ -63,25 +74,18 @@ def exit_code_table() -> str:
     return "exit codes:\n" + "\n".join(f"  {code.value:>3}  {meaning}" for code, meaning in EXIT_CODE_MEANING.items())
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        talk(f"{self.prog}: {message}")
-        raise SystemExit(ExitCode.USAGE)
-
-
-def build_parser(argv: Sequence[str]) -> _Parser:
+def build_parser(argv: Sequence[str]) -> Parser:
     """The parser for these arguments; only the module of the noun they name is imported."""
     common = common_options()
-    parser = _Parser(
+    parser = Parser(
         prog="tui-archiver",
-        description="The console for the life of a run record, and its headless commands.\nWithout a command it opens the console.",
+        description="The console for the life of a run record; with a command, its headless twin.",
         epilog=exit_code_table(),
         parents=[common],
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"tui-archiver {__version__}")
-    commands = parser.add_subparsers(dest="noun", metavar="COMMAND")
+    commands = parser.add_subparsers(dest="noun", metavar="COMMAND", parser_class=Parser)
     wanted = {word for word in argv if word in NOUNS}
     for noun, summary in NOUNS.items():
         sub = commands.add_parser(
@@ -125,6 +129,10 @@ def dispatch(args: argparse.Namespace) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.FAILED
+    except Exception:
+        traceback.print_exc()
+        talk("unexpected failure: a defect of this program; please report the lines above")
+        return ExitCode.UNEXPECTED
 
 
 def main(argv: Sequence[str] | None = None) -> int:
