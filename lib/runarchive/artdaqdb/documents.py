@@ -1,0 +1,210 @@
+"""A whole artdaqDB record out of a FHiCL text: its 14 members in the library's order, with ids, times and bookkeeping.
+
+The converter's part (`document`, `comments`) depends on the text alone and is cached by content; the rest, the envelope,
+is a few names and one time, and is spliced around it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from runarchive.artdaqdb.store import NOT_PROVIDED, NewDocument, StoredDocument
+from runarchive.fhicl.document import document_form
+from runarchive.fhicl.json_text import write_json
+from runarchive.fhicl.pairs import Pairs, Value
+from runarchive.fhicl.parser import parse
+
+T = TypeVar("T")
+
+
+def timestamp(at: datetime) -> str:
+    """The library's time text: local wall clock, milliseconds, offset without a colon (`2017-07-18T12:48:10.123-0500`)."""
+    local = at.astimezone()
+    return local.strftime("%Y-%m-%dT%H:%M:%S.") + f"{local.microsecond // 1000:03d}" + local.strftime("%z")
+
+
+def now() -> str:
+    """The present as the library writes it."""
+    return timestamp(datetime.now().astimezone())
+
+
+def document_id(new: NewDocument) -> str:
+    """The 24 hex digits a document is stored under, made from its names and its text.
+
+    The same document stored twice, by whichever process or host, has one id, so it is there once. Position 12 is `4`, as in
+    the library's ids.
+    """
+    names = (new.collection, new.configuration, new.version, new.entity, str(new.run), new.text)
+    digest = hashlib.sha256("\0".join(names).encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{digest[:12]}4{digest[13:24]}"
+
+
+def body(text: str) -> Pairs:
+    """The members `document` and `comments` of a FHiCL text; raises FhiclError where the library's parser refuses it."""
+    form = document_form(parse(text), NOT_PROVIDED, "")
+    document = form.table("document")
+    if "search" not in document:
+        document.append("search", [])
+    return Pairs([("document", document), ("comments", form.get("comments"))])
+
+
+def _named(name: str, at: str) -> Pairs:
+    return Pairs([("name", name), ("assigned", at)])
+
+
+def _event(event: str, name: str, at: str) -> Pairs:
+    return Pairs([("event", event), ("timestamp", at), ("value", _named(name, at))])
+
+
+def envelope(new: NewDocument, oid: str, at: str) -> Pairs:
+    """The members from `origin` to `configtype` of a document stored at `at`, with the five events of a store."""
+    run = str(new.run)
+    origin: list[tuple[str, Value]] = [
+        ("format", "fhicl"),
+        ("name", new.entity),
+        ("source", "fhicl_to_json"),
+        ("timestamp", at),
+        ("created", at),
+        ("rawdata", []),
+    ]
+    updates: list[Value] = [
+        _event("addConfiguration", new.configuration, at),
+        _event("setVersion", new.version, at),
+        _event("setCollection", new.collection, at),
+        _event("addEntity", new.entity, at),
+        _event("addRun", run, at),
+    ]
+    bookkeeping: list[tuple[str, Value]] = [
+        ("isdeleted", False),
+        ("isreadonly", False),
+        ("updates", updates),
+        ("created", at),
+    ]
+    return Pairs(
+        [
+            ("origin", Pairs(origin)),
+            ("version", new.version),
+            ("entities", [_named(new.entity, at)]),
+            ("configurations", [_named(new.configuration, at)]),
+            ("changelog", NOT_PROVIDED),
+            ("bookkeeping", Pairs(bookkeeping)),
+            ("_id", Pairs([("$oid", oid)])),
+            ("collection", new.collection),
+            ("aliases", Pairs([("active", []), ("history", [])])),
+            ("runs", [_named(run, at)]),
+            ("attachments", []),
+            ("configtype", NOT_PROVIDED),
+        ]
+    )
+
+
+def record(new: NewDocument, at: str) -> Pairs:
+    """The whole record of a new document stored at `at`."""
+    return Pairs([*body(new.text).items, *envelope(new, document_id(new), at).items])
+
+
+class ContentCache(Generic[T]):
+    """What `make` gives for a text, remembered by the text's content while it fits into `limit` bytes.
+
+    Configurations repeat from run to run, so most texts were seen before. Safe to call from threads.
+    """
+
+    def __init__(self, make: Callable[[str], T], size: Callable[[T], int], limit: int = 96 * 2**20) -> None:
+        self._make = make
+        self._size = size
+        self._limit = limit
+        self._kept: OrderedDict[bytes, T] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, text: str) -> T:
+        key = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=20).digest()
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        made = self._make(text)
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = made
+                self._bytes += self._size(made)
+            while self._bytes > self._limit:
+                self._bytes -= self._size(self._kept.popitem(last=False)[1])
+        return made
+
+
+def _members_text(members: Pairs) -> str:
+    """The members as the JSON writer lays them out, without the braces of the object around them."""
+    return write_json(members)[2:-2]
+
+
+_body_text = ContentCache(lambda text: _members_text(body(text)), len)
+
+
+_ENVELOPE_MARKS = NewDocument("\x01c", "\x01e", "\x01v", "\x01n", 0, "")
+
+
+def _envelope_template() -> str:
+    marked = envelope(_ENVELOPE_MARKS, "\x01i", "\x01t")
+    marked.set("runs", [_named("\x01r", "\x01t")])
+    updates = marked.table("bookkeeping").get("updates")
+    assert isinstance(updates, list)
+    updates[-1] = _event("addRun", "\x01r", "\x01t")
+    text = _members_text(marked).replace("%", "%%")
+    names = {"c": "collection", "e": "entity", "v": "version", "n": "configuration", "i": "oid", "t": "at", "r": "run"}
+    for mark, name in names.items():
+        for spelt in (f"\x01{mark}", f"\\u0001{mark}"):
+            text = text.replace(spelt, f"%({name})s")
+    return text
+
+
+_TEMPLATE: list[str] = []
+
+
+def record_text(new: NewDocument, at: str) -> str:
+    """The whole record as the library's JSON text, without a final newline: what FilesystemDB keeps in a file.
+
+    The names must have passed `store.check_new`. Raises FhiclError for a text that the library's parser refuses.
+    """
+    if not _TEMPLATE:
+        _TEMPLATE.append(_envelope_template())
+    spliced = _TEMPLATE[0] % {
+        "collection": new.collection,
+        "entity": new.entity,
+        "version": new.version,
+        "configuration": new.configuration,
+        "oid": document_id(new),
+        "at": at,
+        "run": new.run,
+    }
+    return "{\n" + _body_text(new.text) + ",\n" + spliced + "\n}"
+
+
+def _names_of(value: Value) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, list):
+        return ()
+    entries = (one for one in value if isinstance(one, Pairs))
+    return tuple((entry.text("name"), entry.text("assigned")) for entry in entries)
+
+
+def record_id(found: Pairs) -> str:
+    """The `_id` of a record as text, or ""."""
+    return found.table("_id").text("$oid")
+
+
+def stored(found: Pairs, *, oid: str = "", collection: str = "") -> StoredDocument:
+    """A record as read from a store; what a foreign record lacks is empty, never an error."""
+    return StoredDocument(
+        id=oid or record_id(found),
+        collection=collection or found.text("collection"),
+        entities=tuple(name for name, _ in _names_of(found.get("entities"))),
+        version=found.text("version"),
+        configurations=_names_of(found.get("configurations")),
+        runs=tuple(name for name, _ in _names_of(found.get("runs"))),
+        record=found,
+    )
