@@ -82,7 +82,7 @@ KEYMAP: tuple[Key, ...] = (
     _k(_R, "columns", "o", "columns", "columns", "Choose the columns and their order"),
     _k(_R, "goto", "g", "goto", "go to", "Go to a run number"),
     _k(_R, "next_fault", "right_square_bracket n", "fault(1)", "next fault", "Go to the next run with a fault"),
-    _k(_R, "previous_fault", "left_square_bracket p", "fault(-1)", "previous fault", "Go to the run with a fault before this"),
+    _k(_R, "previous_fault", "left_square_bracket p", "fault(-1)", "last fault", "Go to the run with a fault before"),
     _k(_R, "next_cell", "greater_than_sign", "cell(1)", "next cell", "Go to the next coverage cell with holes"),
     _k(_R, "previous_cell", "less_than_sign", "cell(-1)", "previous cell", "Go to the coverage cell with holes before"),
     _k(_R, "cancel", "C", "cancel", "cancel", "Cancel the job that runs here: its runs in hand are finished", "w"),
