@@ -1,0 +1,52 @@
+"""Fixtures that more than one folder of tests uses: the real servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests import servers
+
+
+def pytest_sessionfinish() -> None:
+    """End the servers of this process, whatever became of the tests."""
+    servers.stop_all()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly at the end which real servers were not to be had."""
+    reasons: dict[str, int] = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        if servers.NOT_RUN in text:
+            reasons[text] = reasons.get(text, 0) + 1
+    if reasons:
+        terminalreporter.section("TESTS THAT COULD NOT RUN", red=True, bold=True)
+        for reason, count in reasons.items():
+            terminalreporter.write_line(f"{count} tests: {reason}")
+
+
+@pytest.fixture
+def mongodb_database() -> Iterator[str]:
+    """The URI of an empty database in a real mongod; dropped afterwards."""
+    try:
+        uri = servers.with_database(servers.mongodb_uri(), servers.new_database_name())
+    except servers.NotRun as reason:
+        pytest.skip(str(reason))
+    yield uri
+    from pymongo import MongoClient
+
+    with MongoClient[dict[str, object]](uri, serverSelectionTimeoutMS=10000) as client:
+        client.drop_database(client.get_default_database())
+
+
+@pytest.fixture
+def postgres_database() -> Iterator[str]:
+    """The DSN of an empty database in a real PostgreSQL; dropped afterwards."""
+    try:
+        dsn = servers.make_postgres_database()
+    except servers.NotRun as reason:
+        pytest.skip(str(reason))
+    yield dsn
+    servers.drop_postgres_database(dsn)
