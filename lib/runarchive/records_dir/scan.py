@@ -1,0 +1,77 @@
+"""Listing a records directory: one `scandir`, no call per entry."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from runarchive.errors import ArchiveError, Code
+from runarchive.model import Phase, Store
+
+LARGEST_RUN = 2**63 - 1
+"""Run numbers are kept as 64-bit integers by every store."""
+
+_RUN_NAME = re.compile(r"0|[1-9][0-9]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What a records directory holds: its runs, and every other name with the reason why it is none."""
+
+    runs: dict[int, Path]
+    oddities: tuple[tuple[str, str], ...]
+
+
+def scan_records(directory: Path) -> Scan:
+    """The runs of a records directory, lowest number first, and everything in it that is no run.
+
+    A run is a directory (or a link to one) named by a plain decimal number. The kind of an entry comes with the
+    listing itself, so that 100 000 entries cost one scan.
+    Raises ArchiveError(NOT_FOUND, PERMISSION or UNREADABLE_FILE, store=FILESYSTEM) when it cannot be listed.
+    """
+    runs: dict[int, Path] = {}
+    oddities: list[tuple[str, str]] = []
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                reason = _oddity(entry)
+                if reason:
+                    oddities.append((entry.name, reason))
+                else:
+                    runs[int(entry.name)] = directory / entry.name
+    except OSError as error:
+        raise _cannot_list(directory, error) from error
+    return Scan(dict(sorted(runs.items())), tuple(sorted(oddities)))
+
+
+def _oddity(entry: os.DirEntry[str]) -> str:
+    """Why this entry is no run, or ""."""
+    name = entry.name
+    if not _RUN_NAME.fullmatch(name):
+        if name == ".record_directory_info":
+            return "DAQInterface's own note on this directory"
+        if name.isascii() and name.isdigit():
+            return "a run number has no leading zero"
+        return "not a plain decimal run number"
+    if len(name) > 19 or int(name) > LARGEST_RUN:
+        return "the number is too large for a run"
+    try:
+        if entry.is_dir():
+            return ""
+        return "a link that leads to no directory" if entry.is_symlink() else "a file, not a directory"
+    except OSError as error:
+        return f"cannot be looked at: {error.strerror}"
+
+
+def _cannot_list(directory: Path, error: OSError) -> ArchiveError:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        code, what = Code.NOT_FOUND, "is no directory"
+        hint = "correct source_files.run_records_dir, or mount the disk"
+    else:
+        code = Code.PERMISSION if isinstance(error, PermissionError) else Code.UNREADABLE_FILE
+        what, hint = f"cannot be listed: {error.strerror}", None
+    return ArchiveError(
+        code, f"the records directory {directory} {what}", store=Store.FILESYSTEM, phase=Phase.LIST, hint=hint
+    )
