@@ -98,6 +98,9 @@ class ArtdaqStore(Protocol):
     def list_configurations(self, details: bool = False) -> tuple[StoredConfiguration, ...]:
         """All configurations in the library's order: newest `assigned` first by whole seconds, then by name."""
 
+    def configurations_of(self, run: int) -> tuple[str, ...]:
+        """The names of this run's configurations, sorted; normally none or one. Its cost does not grow with the store."""
+
     def change_token(self) -> str | None:
         """A text that stays equal while nothing changed; None where the provider cannot tell cheaply."""
 
