@@ -1,0 +1,50 @@
+"""What each run's state was derived from: whether it is on disk, what each store lists, and the verdicts as opaque text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from runarchive.ledger.database import Database
+
+EvidenceRow = tuple[int, bool, str, str, str]
+"""Run, on disk, artdaqDB's listing entry, UconDB's listing entry, and the verdicts as the pipeline writes them."""
+
+_SLICE = 500
+
+
+class EvidenceTable:
+    """One row a run; the listing entries are columns, so that a look can compare 100 000 of them at once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def listed(self) -> list[tuple[int, bool, str, str]]:
+        """Run, on disk, and both listing entries of every run, by number, without the verdicts."""
+        found = self._database.rows("SELECT run, disk, artdaqdb, ucondb FROM evidence ORDER BY run")
+        return found  # type: ignore[return-value]
+
+    def all(self) -> list[EvidenceRow]:
+        """Every row, by number."""
+        return self._database.rows("SELECT run, disk, artdaqdb, ucondb, data FROM evidence ORDER BY run")  # type: ignore[return-value]
+
+    def of(self, runs: Iterable[int]) -> list[EvidenceRow]:
+        """The rows of these runs, by number; runs that are not known have none."""
+        wanted = sorted(runs)
+        rows: list[EvidenceRow] = []
+        for start in range(0, len(wanted), _SLICE):
+            numbers = tuple(wanted[start : start + _SLICE])
+            places = ",".join("?" * len(numbers))
+            rows += self._database.rows(  # type: ignore[arg-type]
+                f"SELECT run, disk, artdaqdb, ucondb, data FROM evidence WHERE run IN ({places}) ORDER BY run", numbers
+            )
+        return rows
+
+    def put(self, rows: Iterable[EvidenceRow]) -> None:
+        """Remember these rows in place of what was known of their runs."""
+        with self._database.write() as db:
+            db.executemany("INSERT OR REPLACE INTO evidence VALUES (?, ?, ?, ?, ?)", rows)
+
+    def forget(self, runs: Iterable[int]) -> None:
+        """Drop the rows of runs that no store and no directory holds any more."""
+        with self._database.write() as db:
+            db.executemany("DELETE FROM evidence WHERE run = ?", ((run,) for run in runs))
