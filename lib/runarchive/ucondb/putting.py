@@ -1,0 +1,152 @@
+"""Storing one blob so that it is there once, whatever gets lost on the way."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Protocol
+
+from runarchive.errors import ArchiveError, Code
+from runarchive.model import Phase, Store
+from runarchive.ucondb.blob import same_content
+from runarchive.ucondb.body import Checksums, PutKind, PutOutcome, read_file
+from runarchive.ucondb.listing import UconVersion, version_of
+from runarchive.ucondb.transport import Body, Query, Transport, message_of, retried
+
+_TAKEN = re.compile(r"already exists|duplicate key value violates unique constraint")
+_MAY_HAVE_BEEN_DONE = (Code.CONNECTION_CUT, Code.TIMEOUT, Code.UNAVAILABLE)
+
+
+class Reader(Protocol):
+    """What a put needs to know of the object it writes to."""
+
+    folder: str
+    object_name: str
+
+    def get(self, run: int) -> bytes:
+        """The stored bytes of a run."""
+
+    def version(self, run: int) -> UconVersion | None:
+        """What the server says of a run."""
+
+    def create_folder(self) -> None:
+        """Make the folder."""
+
+
+class Put:
+    """One blob on its way into the store; `data` is the bytes themselves or the file that holds them."""
+
+    def __init__(
+        self, reader: Reader, transport: Transport, run: int, data: bytes | Path, tags: tuple[str, ...], override: bool
+    ) -> None:
+        self._reader = reader
+        self._transport = transport
+        self._run = run
+        self._data = data
+        self._override = override
+        self._query: Query = (
+            ("folder", reader.folder),
+            ("object", reader.object_name),
+            ("full_meta", "yes"),
+            ("key", str(run)),
+            *(("tag", tag) for tag in tags),
+            ("override", "yes" if override else "no"),
+        )
+        with self._body() as body:
+            self._sums = Checksums.of(read_file(io.BytesIO(body) if isinstance(body, bytes) else body))
+
+    def outcome(self) -> PutOutcome:
+        """Store the blob, or find out that it need not or must not be stored; see `UconClient.put`."""
+        if self._override:
+            there = self._look()
+            if there is not None and there.kind is not PutKind.DIFFERENT:
+                return there
+        try:
+            return retried(self._attempt, before_retry=self._look_after_failure)
+        except ArchiveError as error:
+            if error.code not in _MAY_HAVE_BEEN_DONE:
+                raise
+            done = self._look_quietly()
+            if done is None:
+                raise
+            return done
+
+    def _attempt(self, *, may_make_folder: bool = True) -> PutOutcome:
+        with self._body() as body:
+            status, text = self._transport.write("put", self._query, body, size=self._sums.size)
+        if status == 200:
+            return self._stored(text)
+        message = message_of(text)
+        if status in (409, 500) and _TAKEN.search(message):
+            there = self._look()
+            if there is None:
+                raise self._failure(Code.BAD_ANSWER, "the server says that the run exists, and then that it does not")
+            return there
+        if status == 404 and "older not found" in message:
+            if not may_make_folder:
+                raise self._failure(
+                    Code.FOLDER_MISSING,
+                    f"folder {self._reader.folder} was made and is not there: the server folds names to lower case",
+                )
+            self._reader.create_folder()
+            return self._attempt(may_make_folder=False)
+        code = {403: Code.PERMISSION, 405: Code.PERMISSION, 413: Code.TOO_LARGE}.get(status, Code.BAD_ANSWER)
+        raise self._failure(code, f"the server refuses the blob with {status}: {message}")
+
+    def _stored(self, text: str) -> PutOutcome:
+        try:
+            version = version_of(json.loads(text))
+        except ValueError as error:
+            raise self._failure(Code.BAD_ANSWER, f"the server says of the stored blob {text[:60]!r}") from error
+        if (version.data_size, version.adler32) != (self._sums.size, self._sums.adler32):
+            raise self._failure(
+                Code.MISMATCH,
+                f"{self._sums.size} bytes with adler32 {self._sums.adler32} were sent, the server stored "
+                f"{version.data_size} with {version.adler32}",
+            )
+        return PutOutcome(PutKind.STORED, version, self._sums.sha256)
+
+    def _look(self) -> PutOutcome | None:
+        """What the server holds under our key, compared with what we want there; None when it holds nothing."""
+        version = self._reader.version(self._run)
+        if version is None:
+            return None
+        # "Packed on" has one length: another size is other content, without fetching it.
+        kind = PutKind.DIFFERENT
+        if version.data_size == self._sums.size:
+            stored = self._reader.get(self._run)
+            with self._body() as body:
+                wanted = body if isinstance(body, bytes) else body.read()
+            if same_content(stored, wanted):
+                kind = PutKind.SAME
+        return PutOutcome(kind, version, self._sums.sha256)
+
+    def _look_after_failure(self) -> PutOutcome | None:
+        """Whether the put whose answer was lost was done; a put that may override is repeated unless it was."""
+        there = self._look_quietly()
+        return None if there is not None and self._override and there.kind is PutKind.DIFFERENT else there
+
+    def _look_quietly(self) -> PutOutcome | None:
+        try:
+            return self._look()
+        except ArchiveError:
+            return None
+
+    @contextmanager
+    def _body(self) -> Iterator[Body]:
+        if isinstance(self._data, bytes):
+            yield self._data
+            return
+        try:
+            file: IO[bytes] = self._data.open("rb")
+        except OSError as error:
+            raise self._failure(Code.UNREADABLE_FILE, f"cannot read {self._data}: {error.strerror}") from error
+        with file:
+            yield file
+
+    def _failure(self, code: Code, message: str) -> ArchiveError:
+        return ArchiveError(code, message, store=Store.UCONDB, phase=Phase.WRITE, run=self._run)
