@@ -34,8 +34,11 @@ def _k(scope: str, ident: str, keys: str, action: str, label: str, text: str, fl
     return Key(f"{scope}.{ident}", tuple(keys.split()), action, label, text, scope, "s" in flags, "w" in flags)
 
 
-_E, _R, _J, _F, _C, _V, _L, _D, _T = (
+LIST = "list"
+
+_E, _M, _R, _J, _F, _C, _V, _L, _D, _T = (
     EVERYWHERE,
+    LIST,
     "runs",
     "jobs",
     "failures",
@@ -62,7 +65,16 @@ KEYMAP: tuple[Key, ...] = (
     _k(_E, "suspend", "ctrl+z", "suspend_process", "suspend", "Give the terminal back to the shell; `fg` returns"),
     _k(_E, "copy", "y", "copy", "copy", "Copy what the cursor is on to the clipboard of your terminal"),
     _k(_E, "export", "e", "export", "export", "Write what the screen shows to a CSV or JSON file"),
+    _k(_E, "back", "escape", "back", "back", "Close what is open, end a range, clear the filter: one at a time"),
     _k(_E, "quit", "q", "leave", "quit", "Leave; asks only while a job runs here"),
+    _k(_M, "up", "up k", "move(-1)", "up", "One line up"),
+    _k(_M, "down", "down j", "move(1)", "down", "One line down"),
+    _k(_M, "page_up", "pageup", "page(-1)", "page up", "One page up"),
+    _k(_M, "page_down", "pagedown", "page(1)", "page down", "One page down"),
+    _k(_M, "first", "home", "move_to(0)", "first", "The first line"),
+    _k(_M, "last", "end G", "move_to(-1)", "last", "The last line"),
+    _k(_M, "left", "left", "sideways(-8)", "left", "Text to the left, where lines are longer than the screen"),
+    _k(_M, "right", "right", "sideways(8)", "right", "Text to the right"),
     _k(_R, "filter", "slash", "filter", "filter", "Narrow the table: failed|waiting, run:12000-12500", "s"),
     _k(_R, "faults", "f", "faults", "faults", "Show only runs with a fault, or all again", "s"),
     _k(_R, "mark", "space", "mark", "mark", "Mark or unmark the run under the cursor", "s"),
@@ -128,12 +140,12 @@ KEYMAP: tuple[Key, ...] = (
     _k(_T, "compare", "c", "compare", "compare", "Compare its files across the three stores", "s"),
     _k(_T, "waive", "w", "waive", "waive", "Take this run out of the plan, with a reason", "sw"),
     _k(_T, "note", "N", "note", "note", "Leave a note on this run", "w"),
-    _k(_T, "close", "escape", "close", "back", "Back to where you came from", "s"),
 )
-"""Every key of every screen; moving about (arrows, page up and down, home, end, j, k) works in every list."""
+"""Every key of every screen."""
 
 SCOPES: dict[str, str] = {
     EVERYWHERE: "Everywhere",
+    LIST: "In every list",
     _R: "Runs",
     _J: "Jobs",
     _F: "Failures",
@@ -215,7 +227,8 @@ def clashes(overrides: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
     found: list[str] = []
     for scope in SCOPES:
         taken: dict[str, str] = {}
-        both = (*keys_of(scope, overrides), *(keys_of(EVERYWHERE, overrides) if scope != EVERYWHERE else ()))
+        scopes = dict.fromkeys((EVERYWHERE, LIST, scope))
+        both = [key for name in scopes for key in keys_of(name, overrides)]
         for key in both:
             for word in key.keys:
                 if word in taken:

@@ -1,0 +1,209 @@
+"""The lines around the lists: title with store health, jobs in flight, the newest event, the keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from textual import events
+from textual.message import Message
+from textual.strip import Strip
+
+from runarchive.archive import Health, LockHolder
+from runarchive.model import Event, Job, JobState, Mark, Severity, Store
+from tui_archiver.coverage import Cover, Coverage
+from tui_archiver.format import age, clock, duration
+from tui_archiver.widgets.paint import Glyphs, Painted, Piece, fit, length
+
+STORE_NAMES = {Store.FILESYSTEM: "fs", Store.ARTDAQDB: "artdaqdb", Store.UCONDB: "ucondb"}
+SHORT_NAMES = {Store.FILESYSTEM: "fs", Store.ARTDAQDB: "adb", Store.UCONDB: "ucon"}
+SEVERITY_STYLE = {Severity.DEBUG: "dim", Severity.INFO: "", Severity.WARNING: "warn", Severity.ERROR: "bad"}
+ACTIVE = frozenset({JobState.QUEUED, JobState.RUNNING, JobState.PAUSED, JobState.CANCELLING})
+
+
+class OneLine(Painted):
+    """One line with a left and a right part; painted only when what it says changed."""
+
+    def __init__(self, glyphs: Glyphs, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+        super().__init__(glyphs, id=id, classes=classes)
+        self._left: tuple[Piece, ...] = ()
+        self._right: tuple[Piece, ...] = ()
+
+    def show(self, left: Iterable[Piece], right: Iterable[Piece] = ()) -> None:
+        """Say this from now on."""
+        said = tuple(left), tuple(right)
+        if said != (self._left, self._right):
+            self._left, self._right = said
+            self.refresh()
+
+    @property
+    def text(self) -> str:
+        """What the line says, without its styles."""
+        return "".join(text for text, _ in (*self._left, *self._right))
+
+    def render_line(self, y: int) -> Strip:
+        """The line; where it is too narrow, the right part gives way."""
+        width = self.size.width
+        if y:
+            return Strip.blank(width, self.rich_style)
+        gap = width - length(self._left) - length(self._right)
+        right = self._right if gap >= 0 else ()
+        return self.strip((*self._left, (" " * max(0, gap), ""), *right), width)
+
+
+class TitleBar(OneLine):
+    """The archive's name, whether it may be written to, and how each store answered last."""
+
+    def tell(
+        self, name: str, armed: bool, health: Mapping[Store, Health], holder: LockHolder | None, now: datetime
+    ) -> None:
+        """Show this state."""
+        width = self.size.width or 80
+        left: list[Piece] = [(f" {self.glyphs.clean(name, 20)} ", "strong")]
+        left.append((" ARMED ", "armed") if armed else (" READ-ONLY ", "safe"))
+        if holder is not None and not holder.here and width >= 70:
+            stuck = " stuck" if holder.stuck else ""
+            left.append((f" lock {self.glyphs.clean(holder.owner, 24)}{stuck}", "warn"))
+        names = STORE_NAMES if width >= 76 else SHORT_NAMES
+        right: list[Piece] = []
+        for store, label in names.items():
+            right += self._store(label, health.get(store), width, now)
+        self.show(left, right)
+
+    def _store(self, label: str, health: Health | None, width: int, now: datetime) -> list[Piece]:
+        if health is None or health.ok is None:
+            return [(f" {label} ", ""), (f"{self.glyphs.mark(Mark.UNKNOWN)} ", "warn")]
+        looked = "" if health.looked_at is None else age((now - health.looked_at).total_seconds())
+        if not health.ok:
+            since = f" {looked}" if width >= 60 and looked not in ("", "now") else ""
+            return [(f" {label} ", ""), (f"{self.glyphs.mark(Mark.ERROR)}{since} ", "bad")]
+        took = "" if health.latency is None or width < 60 else f" {duration(health.latency)}"
+        seen = f" ({looked})" if width >= 110 and looked not in ("", "now") else ""
+        style = "warn" if health.paused else "good"
+        return [(f" {label} ", ""), (self.glyphs.mark(Mark.VERIFIED), style), (f"{took}{seen} ", "dim")]
+
+
+class JobLine(OneLine):
+    """The job in flight: bar, counts, rate, what is left, whose it is. Hidden while nothing runs."""
+
+    def tell(self, jobs: Iterable[Job]) -> None:
+        """Show the newest job that is under way."""
+        running = [job for job in jobs if job.state in ACTIVE]
+        self.display = bool(running)
+        if running:
+            self.show(*self._job(max(running, key=lambda job: job.job), len(running)))
+
+    def _job(self, job: Job, how_many: int) -> tuple[list[Piece], list[Piece]]:
+        width = self.size.width or self.app.size.width or 80
+        bar = max(6, min(30, width - 62))
+        done = job.done + job.failed
+        left: list[Piece] = [(f" {job.kind} ", "strong"), (self.glyphs.bar(done, job.total, bar), "busy")]
+        left.append((f" {done}/{job.total}", ""))
+        if job.failed:
+            left.append((f" {job.failed} failed", "bad"))
+        left.append((f" {job_pace(job)}", "dim"))
+        if how_many > 1:
+            left.append((f"  +{how_many - 1} more", "dim"))
+        return left, [(f"{self.glyphs.clean(job.owner, 30)} ", "dim")] if width >= 70 else []
+
+
+def job_pace(job: Job) -> str:
+    """Rate and time left of a running job, or the state it stands in."""
+    if job.state is not JobState.RUNNING:
+        return job.state.value
+    rate = f" {job.rate:.1f}/s" if job.rate >= 0.05 else ""
+    left = "" if job.eta_seconds is None else f"  eta {duration(job.eta_seconds)}"
+    return rate + left
+
+
+class EventLine(OneLine):
+    """The newest event that a person should see, or what the console has to say itself."""
+
+    def tell(self, event: Event | None) -> None:
+        """Show this event."""
+        if event is None:
+            self.show([(" ", "")])
+            return
+        run = "" if event.run is None else f"{event.run} "
+        text = self.glyphs.clean(event.message, 300)
+        self.show([(f" {clock(event.at)} ", "dim"), (run, "strong"), (text, SEVERITY_STYLE[event.severity])])
+
+    def say(self, text: str, style: str = "") -> None:
+        """Show the console's own words."""
+        self.show([(f" {self.glyphs.clean(text, 300)}", style)])
+
+
+class HintBar(OneLine):
+    """The keys that matter here; those that cannot act now are dim."""
+
+    def tell(self, hints: Sequence[tuple[str, str, bool]]) -> None:
+        """Show key, label and whether it can act, as many as fit."""
+        width = self.size.width or 80
+        pieces: list[Piece] = [(" ", "")]
+        for key, label, can in hints:
+            more: list[Piece] = [(key, "key" if can else "dim"), (f" {label}  ", "" if can else "dim")]
+            if length(pieces) + length(more) > width:
+                break
+            pieces += more
+        self.show(pieces)
+
+
+class CoverageStrip(OneLine):
+    """The whole run range in one line: where the holes are. A click goes there."""
+
+    class Picked(Message):
+        """A cell was clicked or chosen."""
+
+        def __init__(self, cell: int) -> None:
+            super().__init__()
+            self.cell = cell
+
+    def __init__(self, glyphs: Glyphs, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(glyphs, id=id)
+        self.coverage = Coverage(1, ())
+        self._from = 0
+
+    def cells_in(self, width: int, low: int, high: int) -> int:
+        """How many cells a strip of this width has beside its two run numbers."""
+        return max(1, width - len(str(low)) - len(str(high)) - 4)
+
+    def tell(self, coverage: Coverage, cursor: int | None) -> None:
+        """Show these cells; `cursor` is the run number the table's cursor is on."""
+        self.coverage = coverage
+        if not coverage.high:
+            self.show([(" no runs known yet", "dim")])
+            return
+        edge = self.glyphs.vertical
+        pieces: list[Piece] = [(f" {coverage.low}", "dim"), (edge, "dim")]
+        self._from = length(pieces)
+        at = None if cursor is None or not coverage.fits((cursor,)) else coverage.cell_of(cursor)
+        for cell in range(coverage.width):
+            cover = coverage.cover(cell)
+            glyph = cover.ascii_glyph if self.glyphs.ascii_only else cover.glyph
+            pieces.append((glyph, "cursor" if cell == at else COVER_STYLE[cover]))
+        self.show([*pieces, (edge, "dim"), (f"{coverage.high} ", "dim")])
+
+    def on_click(self, event: events.Click) -> None:
+        """Go to the cell under the mouse."""
+        cell = event.x - self._from
+        if 0 <= cell < self.coverage.width:
+            self.post_message(self.Picked(cell))
+
+
+COVER_STYLE = {
+    Cover.NONE: "",
+    Cover.DONE: "good",
+    Cover.PART: "busy",
+    Cover.OPEN: "dim",
+    Cover.TROUBLE: "bad",
+}
+
+
+def count_line(glyphs: Glyphs, text: str, shown: int, known: int, marked: int, faults: bool, width: int) -> list[Piece]:
+    """The filter's line: what narrows the table, how much is left, how much is marked."""
+    counts = f"{shown:,} of {known:,}".replace(",", " ") if shown != known else f"{known:,} runs".replace(",", " ")
+    tail = counts + (f"   {marked} marked" if marked else "") + " "
+    what = " faults only" if faults else ""
+    room = max(0, width - len(tail) - 3 - len(what))
+    said = fit(glyphs.clean(text), room) if text else fit("", room)
+    return [(" / ", "key"), (said, "strong"), (what, "warn"), (tail, "dim")]

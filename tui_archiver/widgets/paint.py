@@ -1,0 +1,160 @@
+"""How the line widgets paint: pieces of clean text, each with a style by name, fitted to a width in cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+from textual.widget import Widget
+
+from runarchive.clean import clean, clean_ascii
+from runarchive.model import Mark, RunState
+
+Piece = tuple[str, str]
+"""Text that is fit for a terminal, and the name of its style (empty: plain)."""
+
+STYLES = (
+    "header",
+    "dim",
+    "good",
+    "busy",
+    "warn",
+    "bad",
+    "strong",
+    "key",
+    "marked",
+    "added",
+    "removed",
+    "changed",
+    "same",
+    "cursor",
+    "blurred",
+    "armed",
+    "safe",
+)
+
+MARK_STYLE: dict[Mark, str] = {
+    Mark.VERIFIED: "good",
+    Mark.OTHER_WRITER: "good",
+    Mark.LISTED: "",
+    Mark.MISSING: "dim",
+    Mark.DIFFERS: "bad",
+    Mark.PARTIAL: "warn",
+    Mark.UNKNOWN: "warn",
+    Mark.ERROR: "bad",
+    Mark.RUNNING: "busy",
+}
+STATE_STYLE: dict[RunState, str] = {
+    RunState.NEW: "strong",
+    RunState.WAITING: "dim",
+    RunState.IMPORTING: "busy",
+    RunState.IMPORTED: "",
+    RunState.MIGRATING: "busy",
+    RunState.ARCHIVED: "good",
+    RunState.FAILED: "bad",
+    RunState.PARTIAL: "warn",
+    RunState.CONFLICT: "bad",
+    RunState.OUTDATED: "warn",
+    RunState.ORPHAN: "warn",
+    RunState.EMPTY: "dim",
+    RunState.WAIVED: "dim",
+    RunState.IGNORED: "dim",
+}
+
+
+class Glyphs:
+    """How this terminal writes: Unicode or ASCII marks, bars and foreign text."""
+
+    def __init__(self, ascii_only: bool) -> None:
+        self.ascii_only = ascii_only
+        self.clean = clean_ascii if ascii_only else clean
+        self.dot = "*" if ascii_only else "●"
+        self.vertical = "|" if ascii_only else "│"
+        self.horizontal = "-" if ascii_only else "─"
+        self.dash = "-" if ascii_only else "–"
+        self.ellipsis = "..." if ascii_only else "…"
+        self.up = "^" if ascii_only else "↑"
+        self.down = "v" if ascii_only else "↓"
+        self.both = "<>" if ascii_only else "↔"
+
+    def mark(self, mark: Mark) -> str:
+        """A mark's glyph."""
+        return mark.ascii_glyph if self.ascii_only else mark.glyph
+
+    def own(self, text: str) -> str:
+        """Text as this terminal can show it, in as many characters."""
+        if not self.ascii_only or text.isascii():
+            return text
+        return text.translate(_PLAIN).encode("ascii", "replace").decode("ascii")
+
+    def bar(self, done: int, total: int, width: int) -> str:
+        """A progress bar of `width` cells."""
+        share = min(1.0, done / total) if total else 0.0
+        if self.ascii_only:
+            return ("#" * int(share * width)).ljust(width, ".")
+        eighths = int(share * width * 8)
+        full, part = divmod(eighths, 8)
+        return ("█" * full + (" ▏▎▍▌▋▊▉"[part] if part else "")).ljust(width, "░")[:width]
+
+
+_PLAIN = str.maketrans("–…→×µ·●│─↑↓█░≈", "-~>xu.*|-^v#.~")
+
+
+def fit(text: str, width: int, *, right: bool = False) -> str:
+    """`text` in exactly `width` cells: padded, or cut with an ellipsis."""
+    if width <= 0:
+        return ""
+    if text.isascii():
+        if len(text) <= width:
+            return text.rjust(width) if right else text.ljust(width)
+        return text[: width - 1] + "…"
+    have = cell_len(text)
+    if have <= width:
+        return " " * (width - have) + text if right else text + " " * (width - have)
+    return set_cell_size(text, width - 1) + "…"
+
+
+def length(pieces: Iterable[Piece]) -> int:
+    """The width of some pieces in cells."""
+    return sum(len(text) if text.isascii() else cell_len(text) for text, _ in pieces)
+
+
+class Painted(Widget):
+    """A widget that paints strips from pieces; its `.tcss` says what each style name looks like."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"paint--{name}" for name in STYLES}
+    ALLOW_SELECT = False
+
+    def __init__(self, glyphs: Glyphs, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id, classes=classes)
+        self.glyphs = glyphs
+        self._styles_by_name: dict[str, Style] = {}
+
+    def notify_style_update(self) -> None:
+        """Forget the styles looked up; the theme or a class changed."""
+        self._styles_by_name = {}
+        super().notify_style_update()
+
+    def style_of(self, name: str) -> Style:
+        """The Rich style behind a style name; raises KeyError for a name that is not in STYLES."""
+        style = self._styles_by_name.get(name)
+        if style is None:
+            style = self.get_component_rich_style(f"paint--{name}", partial=True) if name else Style.null()
+            self._styles_by_name[name] = style
+        return style
+
+    def strip(self, pieces: Iterable[Piece], width: int, over: str = "", start: int = 0) -> Strip:
+        """Pieces as one line of `width` cells from cell `start` on; style `over` lies on top of theirs."""
+        base = self.rich_style
+        top = self.style_of(over)
+        own = self.glyphs.own
+        segments = [Segment(own(text), base + self.style_of(name) + top) for text, name in pieces if text]
+        filler = base + top
+        whole = Strip(segments)
+        if start:
+            whole = whole.crop(start)
+        return whole.adjust_cell_length(width, filler)

@@ -1,0 +1,114 @@
+"""The table of runs: a window on a RunBook of any size."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Sequence
+from datetime import UTC, datetime
+
+from runarchive.model import Run
+from tui_archiver.columns import DEFAULT_COLUMNS, Layout, cells, header, lay_out
+from tui_archiver.run_book import RunBook
+from tui_archiver.widgets.line_view import LineView
+from tui_archiver.widgets.paint import Glyphs, Piece
+
+
+class RunTable(LineView):
+    """One line a run. Cursor and marks go by run number, so they stay where they were through filter and sort."""
+
+    def __init__(self, book: RunBook, glyphs: Glyphs, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(glyphs, id=id)
+        self.book = book
+        self.columns: tuple[str, ...] = DEFAULT_COLUMNS
+        self.range_from: int | None = None
+        self._layout: Layout | None = None
+        self._now = datetime.now(UTC)
+
+    @property
+    def count(self) -> int:
+        """How many runs are shown."""
+        return len(self.book.order)
+
+    def key(self, line: int) -> Hashable:
+        """The run as it is, and whether it is marked."""
+        run = self.book.rows[self.book.order[line]]
+        return run, run.run in self.book.marked
+
+    def pieces(self, line: int, width: int) -> Sequence[Piece]:
+        """One run's line."""
+        run = self.book.rows[self.book.order[line]]
+        return cells(run, self._laid_out(width), run.run in self.book.marked, self.glyphs, self._now)
+
+    def header(self, width: int) -> Sequence[Piece]:
+        """The titles of the columns that fit."""
+        view = self.book.view
+        return header(self._laid_out(width), view.sort, view.descending, self.glyphs)
+
+    @property
+    def top(self) -> int:
+        """The header's one line."""
+        return 1
+
+    def _laid_out(self, width: int) -> Layout:
+        if self._layout is None:
+            self._layout = lay_out(self.columns, max(1, width - 2))
+        return self._layout
+
+    def on_resize(self) -> None:
+        """Choose the columns anew."""
+        self._layout = None
+        self._now = datetime.now(UTC)
+        self._strips.clear()
+        super().on_resize()
+
+    def choose_columns(self, names: Sequence[str]) -> None:
+        """Show these columns in this order, as far as they fit."""
+        self.columns = tuple(names)
+        self._layout = None
+        self.repaint()
+
+    @property
+    def run(self) -> Run | None:
+        """The run under the cursor."""
+        return self.book.shown(self.cursor)
+
+    def arranged(self, keep: int | None) -> None:
+        """The order changed: paint anew, the cursor on run `keep` if it is still shown, else where it stood."""
+        line = None if keep is None else self.book.line_of(keep)
+        offset = self.cursor - self.scroll_offset.y
+        if line is not None and line != self.cursor:
+            self.cursor = line
+            self.changed()
+            self.scroll_to(y=max(0, line - offset), animate=False)
+        else:
+            self.changed()
+
+    def rows_changed(self, dirty: Collection[int]) -> None:
+        """Paint the lines in sight among these rows."""
+        for line in self.lines_in_sight():
+            if self.book.order[line] in dirty:
+                self.refresh_line_at(line)
+
+    # --- marks
+
+    def toggle(self) -> None:
+        """Mark or unmark the run under the cursor and go on to the next."""
+        self.book.toggle(self.cursor)
+        self.refresh_line_at(self.cursor)
+        self.go_to(self.cursor + 1)
+
+    def toggle_range(self) -> bool:
+        """Start a range at the cursor, or end it; whether one is open now."""
+        if self.range_from is None:
+            self.range_from = self.cursor
+            self.book.mark_lines(self.cursor, self.cursor)
+            self.refresh_line_at(self.cursor)
+        else:
+            self.range_from = None
+        return self.range_from is not None
+
+    def go_to(self, line: int, *, centre: bool = False) -> None:
+        """Move; with a range open, mark along."""
+        super().go_to(line, centre=centre)
+        if self.range_from is not None:
+            self.book.mark_lines(self.range_from, self.cursor)
+            self.refresh()
