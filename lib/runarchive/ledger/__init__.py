@@ -1,1 +1,31 @@
 """The ledger: what happened to each run, the legacy state files and the lock."""
+
+from __future__ import annotations
+
+from runarchive.ledger.history import Attempt, CheckRecord, History, HopHash, Outcome, StageRecord
+from runarchive.ledger.jobs import ENDED, STUCK_SECONDS, Jobs, this_actor
+from runarchive.ledger.journal import Decision, DecisionKind, Decisions, Journal, Listing, Listings
+from runarchive.ledger.ledger import Changes, Ledger
+from runarchive.ledger.runs import RunTable
+
+__all__ = [
+    "ENDED",
+    "STUCK_SECONDS",
+    "Attempt",
+    "Changes",
+    "CheckRecord",
+    "Decision",
+    "DecisionKind",
+    "Decisions",
+    "History",
+    "HopHash",
+    "Jobs",
+    "Journal",
+    "Ledger",
+    "Listing",
+    "Listings",
+    "Outcome",
+    "RunTable",
+    "StageRecord",
+    "this_actor",
+]

@@ -1,4 +1,4 @@
-"""What each run's state was derived from: whether it is on disk, what each store lists, and the verdicts as opaque text."""
+"""What each run's state was derived from: whether it is on disk, what each store lists, and the verdicts."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class EvidenceTable:
     def listed(self) -> list[tuple[int, bool, str, str]]:
         """Run, on disk, and both listing entries of every run, by number, without the verdicts."""
         found = self._database.rows("SELECT run, disk, artdaqdb, ucondb FROM evidence ORDER BY run")
-        return found  # type: ignore[return-value]
+        return found
 
     def all(self) -> list[EvidenceRow]:
         """Every row, by number."""
-        return self._database.rows("SELECT run, disk, artdaqdb, ucondb, data FROM evidence ORDER BY run")  # type: ignore[return-value]
+        return self._database.rows("SELECT run, disk, artdaqdb, ucondb, data FROM evidence ORDER BY run")
 
     def of(self, runs: Iterable[int]) -> list[EvidenceRow]:
         """The rows of these runs, by number; runs that are not known have none."""
@@ -34,7 +34,7 @@ class EvidenceTable:
         for start in range(0, len(wanted), _SLICE):
             numbers = tuple(wanted[start : start + _SLICE])
             places = ",".join("?" * len(numbers))
-            rows += self._database.rows(  # type: ignore[arg-type]
+            rows += self._database.rows(
                 f"SELECT run, disk, artdaqdb, ucondb, data FROM evidence WHERE run IN ({places}) ORDER BY run", numbers
             )
         return rows

@@ -1,0 +1,217 @@
+"""The SQLite file under the ledger: connections, transactions, revisions, and what happens when the file is bad."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from runarchive.errors import ArchiveError, Code
+from runarchive.ledger.schema import MIGRATIONS, VERSION
+from runarchive.model import Phase
+
+BUSY_SECONDS = 30.0
+_DAMAGED = ("malformed", "not a database", "disk image", "file is encrypted", "corrupt")
+
+
+def explain(error: sqlite3.Error, path: str) -> ArchiveError:
+    """The failure that an SQLite error means: a full disk, a busy file, a damaged file, or a defect of ours."""
+    text = str(error)
+    if "disk is full" in text or "disk I/O error" in text:
+        return ArchiveError(Code.DISK_FULL, f"the ledger {path} cannot be written: {text}", phase=Phase.WRITE)
+    if "locked" in text or "busy" in text:
+        return ArchiveError(
+            Code.TIMEOUT,
+            f"another process has kept the ledger {path} for {BUSY_SECONDS:.0f} s",
+            phase=Phase.WRITE,
+            hint="see `tui-archiver jobs` for who writes; then start again",
+        )
+    if any(word in text for word in _DAMAGED):
+        return ArchiveError(
+            Code.CORRUPT, f"the ledger {path} is damaged: {text}", hint="`tui-archiver recover ledger` rebuilds it"
+        )
+    if "readonly" in text:
+        return ArchiveError(Code.PERMISSION, f"the ledger {path} may not be written: {text}", phase=Phase.WRITE)
+    return ArchiveError(Code.INTERNAL, f"the ledger {path}: {text}")
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether this error says that the file's content is bad."""
+    return any(word in str(error) for word in _DAMAGED)
+
+
+class Database:
+    """One ledger file, used by many threads: one writing connection under a lock, a reading one for each thread.
+
+    Revisions come from one counter, taken inside the transaction that changes the rows: whoever sees a revision sees
+    all rows up to it.
+    """
+
+    def __init__(self, path: Path | None, *, read_only: bool = False) -> None:
+        """Open the file, or a ledger in memory where `path` is None, and bring it to this version's schema.
+
+        Raises `sqlite3.Error` for a file that cannot be used, ArchiveError for one made by a newer version.
+        """
+        self.path = path
+        self.read_only = read_only
+        self.name = str(path) if path is not None else "(in memory)"
+        self._lock = threading.RLock()
+        self._depth = 0
+        self._owner: int | None = None
+        self._revision: int | None = None
+        self._local = threading.local()
+        self._readers: list[sqlite3.Connection] = []
+        self._writer = self._connect()
+        try:
+            self._prepare()
+        except BaseException:
+            self._writer.close()
+            raise
+
+    def _connect(self) -> sqlite3.Connection:
+        if self.path is None:
+            name = ":memory:"
+        else:
+            name = f"{self.path.absolute().as_uri()}?mode={'ro' if self.read_only else 'rwc'}"
+        connection = sqlite3.connect(
+            name, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA cache_size = -16000")
+        return connection
+
+    def _prepare(self) -> None:
+        if not self.read_only:
+            self._writer.execute("PRAGMA journal_mode = WAL")
+            self._writer.execute("PRAGMA journal_size_limit = 16777216")
+        version = self._version()
+        if version > VERSION:
+            raise ArchiveError(
+                Code.CORRUPT,
+                f"the ledger {self.name} was written by a newer version (schema {version}, known {VERSION})",
+                hint="use that version, or another app.ledger_file",
+            )
+        if version < VERSION and not self.read_only:
+            self._migrate()
+        self._writer.execute("SELECT n FROM counter").fetchone()
+
+    def _version(self) -> int:
+        return int(self._writer.execute("PRAGMA user_version").fetchone()[0])
+
+    def _migrate(self) -> None:
+        self._writer.execute("BEGIN EXCLUSIVE")
+        try:
+            for step in range(self._version(), VERSION):
+                for statement in MIGRATIONS[step].split(";"):
+                    if statement.strip():
+                        self._writer.execute(statement)
+                self._writer.execute(f"PRAGMA user_version = {step + 1}")
+            self._writer.execute("COMMIT")
+        except BaseException:
+            self._writer.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """One transaction; inside another one of the same thread it joins that one. Raises ArchiveError."""
+        with self._lock:
+            if self._depth == 0:
+                self._begin()
+            self._depth += 1
+            try:
+                yield self._writer
+            except BaseException as error:
+                self._depth -= 1
+                if self._depth == 0:
+                    self._rollback()
+                if isinstance(error, sqlite3.Error):
+                    raise explain(error, self.name) from error
+                raise
+            self._depth -= 1
+            if self._depth == 0:
+                self._commit()
+
+    def _begin(self) -> None:
+        self._owner = threading.get_ident()
+        self._revision = None
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            self._owner = None
+            raise explain(error, self.name) from error
+
+    def _commit(self) -> None:
+        try:
+            self._writer.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._rollback()
+            raise explain(error, self.name) from error
+        finally:
+            self._owner = None
+
+    def _rollback(self) -> None:
+        self._owner = None
+        if self._writer.in_transaction:
+            self._writer.execute("ROLLBACK")
+
+    def revision(self) -> int:
+        """The revision of the rows that the transaction in hand changes."""
+        if self._revision is None:
+            self._revision = self.next_number()
+        return self._revision
+
+    def next_number(self) -> int:
+        """A further number of the counter, later than all given out before; only inside `write`."""
+        row = self._writer.execute("UPDATE counter SET n = n + 1 RETURNING n").fetchall()
+        return int(row[0][0])
+
+    def current_revision(self) -> int:
+        """The newest revision that is committed."""
+        return int(self.one("SELECT n FROM counter")[0])
+
+    def read(self) -> sqlite3.Connection:
+        """A connection for reading in this thread; inside `write`, the writing one, which sees its own changes."""
+        if self.path is None or self._owner == threading.get_ident():
+            return self._writer
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            try:
+                connection = self._connect()
+            except sqlite3.Error as error:
+                raise explain(error, self.name) from error
+            self._local.connection = connection
+            with self._lock:
+                self._readers.append(connection)
+        return connection
+
+    def rows(self, sql: str, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query. Raises ArchiveError."""
+        try:
+            return self.read().execute(sql, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise explain(error, self.name) from error
+
+    def one(self, sql: str, parameters: tuple[object, ...] = ()) -> tuple[Any, ...]:
+        """The first row of a query, or an empty tuple. Raises ArchiveError."""
+        found = self.rows(sql, parameters)
+        return found[0] if found else ()
+
+    def check(self) -> tuple[str, ...]:
+        """What SQLite finds wrong with the file; empty for a sound one."""
+        try:
+            found = self.read().execute("PRAGMA quick_check(20)").fetchall()
+        except sqlite3.Error as error:
+            return (str(error),)
+        return tuple(str(row[0]) for row in found if row[0] != "ok")
+
+    def close(self) -> None:
+        """Close every connection; the last one folds the write-ahead log into the file."""
+        with self._lock:
+            for connection in self._readers:
+                connection.close()
+            self._readers.clear()
+            self._local = threading.local()
+            self._writer.close()

@@ -1,0 +1,175 @@
+"""The ledger as one thing: opens the file wherever it may live, sets a damaged one aside, and offers its tables."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from runarchive.errors import ArchiveError, Code
+from runarchive.ledger.database import Database, explain, is_damage
+from runarchive.ledger.evidence import EvidenceTable
+from runarchive.ledger.history import History
+from runarchive.ledger.jobs import Jobs, this_actor
+from runarchive.ledger.journal import Decisions, Journal, Listings
+from runarchive.ledger.place import ledger_place
+from runarchive.ledger.runs import RunTable
+from runarchive.model import Event, Job, Phase, Run, Severity
+
+QUICK_CHECK_BYTES = 64 * 1024 * 1024
+"""A ledger up to this size is checked whole when it is opened for writing after an unclean end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What changed between one revision and `rev`; `gone` are runs that were forgotten."""
+
+    rev: int
+    runs: tuple[Run, ...] = ()
+    events: tuple[Event, ...] = ()
+    jobs: tuple[Job, ...] = ()
+    gone: tuple[int, ...] = ()
+
+
+class Ledger:
+    """The archive's memory: `runs`, `evidence`, `history`, `jobs`, `events`, `decisions`, `listings`.
+
+    Safe for many threads and processes. `notices` are sentences an operator should read (another place, a damaged
+    file).
+    """
+
+    def __init__(self, database: Database, notices: tuple[str, ...] = (), actor: str | None = None) -> None:
+        self.database = database
+        self.notices = notices
+        self.actor = actor or this_actor()
+        self.runs = RunTable(database)
+        self.evidence = EvidenceTable(database)
+        self.history = History(database)
+        self.jobs = Jobs(database)
+        self.events = Journal(database, self.actor)
+        self.decisions = Decisions(database)
+        self.listings = Listings(database)
+
+    @classmethod
+    def open(cls, wanted: Path, *, read_only: bool = False, actor: str | None = None) -> Ledger:
+        """Open, or make, the ledger wanted; a damaged one is set aside with a notice and an empty one begun.
+
+        On a network filesystem it lives in this host's state directory. Read-only, a ledger that does not exist is an
+        empty one in memory. Raises ArchiveError.
+        """
+        place, notice = ledger_place(wanted)
+        notices = [notice] if notice else []
+        if read_only:
+            return cls(_open_for_reading(place, notices), tuple(notices), actor)
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ArchiveError(
+                Code.PERMISSION, f"the directory of the ledger {place} cannot be made: {error}", phase=Phase.WRITE
+            ) from error
+        with _opening(place):
+            database = _open_for_writing(place, notices)
+        ledger = cls(database, tuple(notices), actor)
+        for sentence in notices[1:] if notice else notices:
+            ledger.events.record(sentence, severity=Severity.WARNING)
+        return ledger
+
+    @property
+    def path(self) -> Path | None:
+        """The file, or None for a ledger in memory."""
+        return self.database.path
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing can be recorded."""
+        return self.database.read_only
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All records made inside by this thread are one commit: all of them, or none."""
+        with self.database.write():
+            yield
+
+    def revision(self) -> int:
+        """The newest revision."""
+        return self.database.current_revision()
+
+    def changes_since(self, revision: int) -> Changes:
+        """What changed after this revision; cheap where nothing did."""
+        now = self.revision()
+        if now == revision:
+            return Changes(now)
+        return Changes(
+            now,
+            self.runs.since(revision),
+            self.events.since(revision),
+            self.jobs.since(revision),
+            self.runs.gone_since(revision),
+        )
+
+    def close(self) -> None:
+        """Close the file."""
+        self.database.close()
+
+
+def set_aside(place: Path) -> Path:
+    """Rename a ledger file, with what SQLite keeps beside it, to `<name>.damaged-<time>`; returns the new name."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    aside = place.with_name(f"{place.name}.damaged-{stamp}")
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = place.with_name(f"{place.name}.damaged-{stamp}-{number}")
+    for suffix in ("-wal", "-shm"):
+        beside = place.with_name(place.name + suffix)
+        if beside.exists():
+            beside.rename(aside.with_name(aside.name + suffix))
+    place.rename(aside)
+    return aside
+
+
+@contextmanager
+def _opening(place: Path) -> Iterator[None]:
+    """One process at a time opens for writing, so that two do not set the same file aside."""
+    descriptor = os.open(place.with_name(f"{place.name}.opening"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _open_for_writing(place: Path, notices: list[str]) -> Database:
+    unclean = place.with_name(f"{place.name}-wal").exists()
+    try:
+        database = Database(place)
+        if unclean and place.stat().st_size <= QUICK_CHECK_BYTES and (faults := database.check()):
+            database.close()
+            raise sqlite3.DatabaseError(f"malformed: {faults[0]}")
+        return database
+    except sqlite3.Error as error:
+        if not is_damage(error):
+            raise explain(error, str(place)) from error
+    aside = set_aside(place)
+    notices.append(
+        f"the ledger {place} was damaged and is set aside as {aside.name}; an empty one is begun:"
+        " no run is lost, `tui-archiver recover ledger` looks at the stores again"
+    )
+    return Database(place)
+
+
+def _open_for_reading(place: Path, notices: list[str]) -> Database:
+    if not place.exists():
+        return Database(None)
+    try:
+        return Database(place, read_only=True)
+    except sqlite3.Error as error:
+        if not is_damage(error) and "unable to open" not in str(error):
+            raise explain(error, str(place)) from error
+        notices.append(f"the ledger {place} cannot be read ({error}); what it remembers is not shown")
+        return Database(None)

@@ -1,0 +1,136 @@
+"""What the ledger remembers of each run: its state, marks and reason at the last look."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from runarchive.ledger.database import Database
+from runarchive.model import Mark, Marks, Run, RunState
+
+_COLUMNS = "run, state, reason, marks, configuration, start, stop, attempts, size, percent"
+
+
+class RunTable:
+    """The memory of runs, one row each; rows carry the revision of their last change."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def all(self) -> tuple[Run, ...]:
+        """Every run, by number."""
+        return _runs(self._database.rows(f"SELECT {_COLUMNS} FROM runs ORDER BY run"))
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Every run by number as plain values: run, state, reason, the three marks in ASCII, configuration, start and
+        stop in seconds since 1970, attempts, size, percent."""
+        return self._database.rows(f"SELECT {_COLUMNS} FROM runs ORDER BY run")
+
+    def since(self, revision: int) -> tuple[Run, ...]:
+        """The runs that changed after this revision, by number."""
+        found = self._database.rows(f"SELECT {_COLUMNS} FROM runs WHERE rev > ? ORDER BY run", (revision,))
+        return _runs(found)
+
+    def gone_since(self, revision: int) -> tuple[int, ...]:
+        """The runs that were forgotten after this revision."""
+        found = self._database.rows("SELECT run FROM gone WHERE rev > ? ORDER BY run", (revision,))
+        return tuple(int(str(row[0])) for row in found)
+
+    def get(self, run: int) -> Run | None:
+        """One run, or None where it is not known."""
+        found = _runs(self._database.rows(f"SELECT {_COLUMNS} FROM runs WHERE run = ?", (run,)))
+        return found[0] if found else None
+
+    def put(self, runs: Iterable[Run]) -> int:
+        """Remember these runs; rows that say the same already keep their revision. Returns how many changed."""
+        rows = [_row(run) for run in runs]
+        if not rows:
+            return 0
+        with self._database.write() as db:
+            revision = self._database.revision()
+            before = db.total_changes
+            db.executemany(
+                f"INSERT INTO runs ({_COLUMNS}, rev) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, {revision})"
+                " ON CONFLICT (run) DO UPDATE SET state = excluded.state, reason = excluded.reason,"
+                " marks = excluded.marks, configuration = excluded.configuration, start = excluded.start,"
+                " stop = excluded.stop, attempts = excluded.attempts, size = excluded.size,"
+                " percent = excluded.percent, rev = excluded.rev"
+                " WHERE (state, reason, marks, configuration, start, stop, attempts, size, percent) IS NOT"
+                " (excluded.state, excluded.reason, excluded.marks, excluded.configuration, excluded.start,"
+                " excluded.stop, excluded.attempts, excluded.size, excluded.percent)",
+                rows,
+            )
+            changed = db.total_changes - before
+            if db.execute("SELECT 1 FROM gone LIMIT 1").fetchone():
+                db.executemany("DELETE FROM gone WHERE run = ?", [(row[0],) for row in rows])
+        return changed
+
+    def forget(self, runs: Iterable[int]) -> None:
+        """Drop runs that no store and no directory holds any more; their history stays."""
+        with self._database.write() as db:
+            revision = self._database.revision()
+            for run in runs:
+                db.execute("DELETE FROM runs WHERE run = ?", (run,))
+                db.execute("INSERT OR REPLACE INTO gone VALUES (?, ?)", (run, revision))
+
+
+_STATES = {state.value: state for state in RunState}
+_MARKS: dict[str, Marks] = {}
+
+
+def _marks(text: str) -> Marks:
+    if text not in _MARKS:
+        first, second, third = (Mark.from_ascii(glyph) for glyph in text)
+        _MARKS[text] = Marks(first, second, third)
+    return _MARKS[text]
+
+
+def _row(run: Run) -> tuple[object, ...]:
+    marks = run.marks
+    return (
+        run.run,
+        run.state.value,
+        run.reason,
+        marks.filesystem.ascii_glyph + marks.artdaqdb.ascii_glyph + marks.ucondb.ascii_glyph,
+        run.configuration,
+        run.start.timestamp() if run.start else None,
+        run.stop.timestamp() if run.stop else None,
+        run.attempts,
+        run.size,
+        run.percent,
+    )
+
+
+def _runs(rows: list[tuple[Any, ...]]) -> tuple[Run, ...]:
+    at = datetime.fromtimestamp
+    with _no_collection():
+        return tuple(
+            Run(
+                run,
+                _STATES[state],
+                reason,
+                _MARKS.get(marks) or _marks(marks),
+                configuration,
+                at(start, UTC) if start is not None else None,
+                at(stop, UTC) if stop is not None else None,
+                attempts,
+                size,
+                percent,
+            )
+            for run, state, reason, marks, configuration, start, stop, attempts, size, percent in rows
+        )
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without the cycle collector, which would walk all runs made so far again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
