@@ -1,0 +1,159 @@
+"""What is due: the work of a job as data, from each run's state and evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from runarchive.model import Run, RunState, Stage
+from runarchive.pipeline.evidence import WHOLE, Evidence, HopVerdict
+from runarchive.pipeline.views import JobKind, JobOptions, Plan, PlannedRun
+
+STAGES_OF: dict[JobKind, tuple[Stage, ...]] = {
+    JobKind.IMPORT: (Stage.IMPORT,),
+    JobKind.MIGRATE: (Stage.MIGRATE,),
+    JobKind.ARCHIVE: (Stage.IMPORT, Stage.MIGRATE),
+    JobKind.RETRY: (Stage.IMPORT, Stage.MIGRATE),
+    JobKind.VERIFY: (Stage.VERIFY,),
+    JobKind.SCRUB: (Stage.VERIFY,),
+}
+
+VERIFIABLE = frozenset({RunState.IMPORTED, RunState.ARCHIVED})
+_NEVER = {
+    RunState.WAIVED: "waived",
+    RunState.IGNORED: "ignored by the config",
+    RunState.EMPTY: "nothing to import: the directory is empty",
+}
+
+
+def import_due(run: Run, evidence: Evidence, options: JobOptions, *, asked: bool) -> bool:
+    """Whether the import stage has something to do for this run; `asked` means that a person named it."""
+    if not evidence.on_disk or (evidence.record is not None and evidence.record.empty):
+        return False
+    state, hop, failed = run.state, evidence.import_hop, evidence.failed
+    if state in (RunState.NEW, RunState.IMPORTING):
+        return True
+    if state is RunState.WAITING:
+        return options.force
+    if state is RunState.FAILED:
+        return failed is not None and failed.stage is Stage.IMPORT and (asked or _worth_another(evidence))
+    if state is RunState.PARTIAL:
+        return hop is None or not hop.writer or options.add
+    if state is RunState.CONFLICT:
+        return options.add
+    if state is RunState.OUTDATED:
+        return evidence.grown
+    return state is RunState.IMPORTED and hop is None
+
+
+def _worth_another(evidence: Evidence) -> bool:
+    """A failure is tried again by itself when it may pass, or when the record is no longer what failed."""
+    failed, record = evidence.failed, evidence.record
+    if failed is None or failed.failure.retryable:
+        return True
+    return record is not None and failed.record != record.fingerprint
+
+
+def migrate_due(run: Run, evidence: Evidence, options: JobOptions, *, asked: bool) -> bool:
+    """Whether the migration stage has something to do for this run; `asked` means that a person named it."""
+    if not evidence.artdaqdb:
+        return False
+    state, failed = run.state, evidence.failed
+    if state in (RunState.IMPORTED, RunState.ORPHAN, RunState.MIGRATING):
+        return True
+    if state is RunState.FAILED:
+        return failed is not None and failed.stage is Stage.MIGRATE and (asked or failed.failure.retryable)
+    hop, blob = evidence.import_hop, evidence.migrate_hop
+    if state in (RunState.OUTDATED, RunState.CONFLICT):
+        artdaqdb_whole = hop is None or hop.verdict in WHOLE
+        return options.supersede and artdaqdb_whole and not evidence.grown and blob is not None
+    return False
+
+
+def next_stage(
+    kind: JobKind, run: Run, evidence: Evidence, options: JobOptions, *, asked: bool, after: Stage | None = None
+) -> Stage | None:
+    """The stage that a job of this kind does next for this run, or None; `after` is the stage it just did."""
+    wanted = STAGES_OF[kind]
+    if run.state in _NEVER:
+        return None
+    if Stage.VERIFY in wanted:
+        return Stage.VERIFY if after is None and run.state in VERIFIABLE else None
+    if kind is JobKind.RETRY and after is None and run.state not in (RunState.FAILED, RunState.PARTIAL):
+        return None
+    if Stage.IMPORT in wanted and after is None and import_due(run, evidence, options, asked=asked):
+        return Stage.IMPORT
+    if Stage.MIGRATE in wanted and after is not Stage.MIGRATE and migrate_due(run, evidence, options, asked=asked):
+        return Stage.MIGRATE
+    return None
+
+
+def planned(kind: JobKind, run: Run, evidence: Evidence, options: JobOptions, *, asked: bool) -> PlannedRun:
+    """What a job of this kind would do with one run; no stages and the reason where it would do nothing."""
+    first = next_stage(kind, run, evidence, options, asked=asked)
+    if first is None:
+        return PlannedRun(run.run, run.state, (), _why_not(kind, run))
+    stages = [first]
+    if first is Stage.IMPORT and Stage.MIGRATE in STAGES_OF[kind]:
+        stages.append(Stage.MIGRATE)
+    return PlannedRun(run.run, run.state, tuple(stages), _why(run, evidence, first))
+
+
+def _why(run: Run, evidence: Evidence, stage: Stage) -> str:
+    if run.state is RunState.FAILED:
+        return f"failed before: {run.reason}"
+    if stage is Stage.IMPORT and evidence.artdaqdb:
+        return "compare with what artdaqDB holds, complete what is missing"
+    return run.reason
+
+
+def _why_not(kind: JobKind, run: Run) -> str:
+    if run.state in _NEVER:
+        return f"{_NEVER[run.state]}: {run.reason}" if run.state is RunState.WAIVED else _NEVER[run.state]
+    if run.state is RunState.WAITING:
+        return f"waits: {run.reason}"
+    if run.state in (RunState.CONFLICT, RunState.OUTDATED, RunState.FAILED, RunState.PARTIAL):
+        return run.reason
+    if Stage.VERIFY in STAGES_OF[kind]:
+        return "not archived yet"
+    return f"nothing to do: {run.state.lower()}"
+
+
+TROUBLE_HELD = frozenset({RunState.CONFLICT, RunState.PARTIAL, RunState.FAILED})
+"""States in which a run that was asked for and is held counts as refused."""
+
+
+def make_plan(
+    kind: JobKind,
+    runs: Iterable[tuple[Run, Evidence]],
+    options: JobOptions,
+    *,
+    asked: frozenset[int] | None = None,
+    left_out: int | None = None,
+) -> Plan:
+    """The plan for these runs, lowest first.
+
+    `asked` are the runs that a person named, None for all that is due; `left_out` is a run that the config leaves out.
+    """
+    steps: list[PlannedRun] = []
+    held: list[PlannedRun] = []
+    for run, evidence in sorted(runs, key=lambda pair: pair[0].run):
+        if asked is not None and run.run not in asked:
+            continue
+        if options.above is not None and run.run <= options.above:
+            continue
+        if run.run == left_out and not evidence.artdaqdb:
+            held.append(PlannedRun(run.run, run.state, (), "the most recent run is left out by the config"))
+            continue
+        step = planned(kind, run, evidence, options, asked=asked is not None)
+        (steps if step.stages else held).append(step)
+    remaining = 0
+    if options.limit and len(steps) > options.limit:
+        remaining = len(steps) - options.limit
+        steps = steps[: options.limit]
+    return Plan(kind, tuple(steps), tuple(held), remaining)
+
+
+def is_partial_of_ours(evidence: Evidence) -> bool:
+    """Whether the next import would complete this run."""
+    hop = evidence.import_hop
+    return hop is not None and hop.verdict is HopVerdict.PARTIAL and not hop.writer and evidence.on_disk
