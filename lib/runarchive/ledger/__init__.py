@@ -6,6 +6,7 @@ from runarchive.ledger.history import Attempt, CheckRecord, History, HopHash, Ou
 from runarchive.ledger.jobs import ENDED, STUCK_SECONDS, Jobs, this_actor
 from runarchive.ledger.journal import Decision, DecisionKind, Decisions, Journal, Listing, Listings
 from runarchive.ledger.ledger import Changes, Ledger
+from runarchive.ledger.lock import LockHolder, LockWatch, WriterLock, break_lock, lock_holder, lock_remark
 from runarchive.ledger.runs import RunTable
 
 __all__ = [
@@ -24,8 +25,14 @@ __all__ = [
     "Ledger",
     "Listing",
     "Listings",
+    "LockHolder",
+    "LockWatch",
     "Outcome",
     "RunTable",
     "StageRecord",
+    "WriterLock",
+    "break_lock",
+    "lock_holder",
+    "lock_remark",
     "this_actor",
 ]
