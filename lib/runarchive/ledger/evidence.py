@@ -39,6 +39,25 @@ class EvidenceTable:
             )
         return rows
 
+    def unsettled(self) -> tuple[int, ...]:
+        """Runs on disk whose state may change though no listing does: by time, or because their record still grows."""
+        found = self._database.rows(
+            "SELECT e.run FROM evidence e JOIN runs r ON r.run = e.run WHERE e.disk = 1 AND ("
+            " r.state IN ('WAITING', 'FAILED', 'IMPORTING', 'MIGRATING', 'OUTDATED', 'PARTIAL')"
+            " OR (r.stop IS NULL AND e.data != '{}' AND r.state IN ('NEW', 'IMPORTED', 'ARCHIVED'))"
+            " OR (e.data = '{}' AND (e.artdaqdb = '' OR e.ucondb = '')))"
+        )
+        return tuple(int(str(row[0])) for row in found)
+
+    def doubtful(self, limit: int) -> tuple[int, ...]:
+        """Runs that a store lists and that were never compared, newest first, at most so many."""
+        found = self._database.rows(
+            "SELECT e.run FROM evidence e JOIN runs r ON r.run = e.run WHERE r.marks LIKE '_._' OR r.marks LIKE '__.'"
+            " ORDER BY e.run DESC LIMIT ?",
+            (limit,),
+        )
+        return tuple(int(str(row[0])) for row in found)
+
     def put(self, rows: Iterable[EvidenceRow]) -> None:
         """Remember these rows in place of what was known of their runs."""
         with self._database.write() as db:

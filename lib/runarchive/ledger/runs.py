@@ -44,6 +44,15 @@ class RunTable:
         found = _runs(self._database.rows(f"SELECT {_COLUMNS} FROM runs WHERE run = ?", (run,)))
         return found[0] if found else None
 
+    def ignored_otherwise(self, ranges: Iterable[tuple[int, int]]) -> tuple[int, ...]:
+        """The runs whose state is not what these ranges of ignored runs make it, by number."""
+        ignored = {int(str(row[0])) for row in self._database.rows("SELECT run FROM runs WHERE state = 'IGNORED'")}
+        wanted: set[int] = set()
+        for first, last in ranges:
+            found = self._database.rows("SELECT run FROM runs WHERE run BETWEEN ? AND ?", (first, last))
+            wanted.update(int(str(row[0])) for row in found)
+        return tuple(sorted(ignored ^ wanted))
+
     def put(self, runs: Iterable[Run]) -> int:
         """Remember these runs; rows that say the same already keep their revision. Returns how many changed."""
         rows = [_row(run) for run in runs]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from runarchive.model import Failure, Mark, Phase, Stage, Store
+from runarchive.ucondb.listing import UconVersion
 
 
 class HopVerdict(StrEnum):
@@ -106,6 +108,12 @@ class Evidence:
     in_hand: Stage | None = None
 
     @property
+    def is_nothing(self) -> bool:
+        """Whether nothing holds the run and nothing was ever done with it."""
+        held = self.on_disk or self.artdaqdb or self.ucondb
+        return not held and self.imported is None and self.migrated is None and self.failed is None
+
+    @property
     def import_hop(self) -> HopEvidence | None:
         """The verdict on artdaqDB, if it is about what artdaqDB lists now."""
         hop = self.imported
@@ -126,14 +134,19 @@ class Evidence:
         )
 
 
-def artdaqdb_key(names: list[tuple[str, str]]) -> str:
+def artdaqdb_key(names: Iterable[tuple[str, str]]) -> str:
     """The listing entry of a run from its (configuration name, newest assigned) pairs, in any order."""
-    return json.dumps(sorted(names), ensure_ascii=False, separators=(",", ":"))
+    return "\x1e".join(sorted(f"{name}\x1f{assigned}" for name, assigned in names))
 
 
 def configuration_names(key: str) -> tuple[str, ...]:
     """The configuration names in a listing entry of artdaqDB, sorted."""
-    return tuple(name for name, _ in json.loads(key)) if key else ()
+    return tuple(entry.partition("\x1f")[0] for entry in key.split("\x1e")) if key else ()
+
+
+def ucondb_key(version: UconVersion) -> str:
+    """The listing entry of a version in UconDB: its id, and what the server says of its bytes."""
+    return f"{version.id}:{version.data_size}:{version.adler32:08x}"
 
 
 # --- as text, for the ledger

@@ -182,7 +182,9 @@ def state_of(evidence: Evidence, decided: Decided, now: datetime, settling: Sett
         if state is RunState.EMPTY and evidence.ucondb:
             return RunState.ARCHIVED, "only in UconDB; its directory is empty"
         return state, reason
-    return RunState.ARCHIVED, "only in UconDB"
+    if evidence.ucondb:
+        return RunState.ARCHIVED, "only in UconDB"
+    return RunState.FAILED, "no store holds it any more"
 
 
 def run_of(evidence: Evidence, decided: Decided, now: datetime, settling: Settling) -> Run:

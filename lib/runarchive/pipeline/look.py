@@ -1,0 +1,188 @@
+"""A look at the three stores: what is listed where, what changed since the last look, and the states that follow."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from runarchive.config import Config
+from runarchive.errors import ArchiveError
+from runarchive.ledger.ledger import Ledger
+from runarchive.model import Severity, Store
+from runarchive.pipeline.evidence import Evidence, RecordFacts, artdaqdb_key, ucondb_key
+from runarchive.pipeline.glance import glance
+from runarchive.pipeline.memory import Memory
+from runarchive.pipeline.stores import Stores
+from runarchive.pipeline.views import Health
+from runarchive.records_dir import scan_records
+from runarchive.ucondb.listing import ListingCache
+
+CHUNK = 2000
+"""Runs that are glanced at before what was seen is shown."""
+
+MANY = 5000
+"""With more runs than this to glance at, all are shown by number first."""
+
+Listed = tuple[bool, str, str]
+"""On disk, artdaqDB's entry, UconDB's entry."""
+
+NOWHERE: Listed = (False, "", "")
+
+
+class Look:
+    """Looks at the stores of one archive and keeps the ledger's memory true; one look at a time."""
+
+    def __init__(self, config: Config, stores: Stores, ledger: Ledger, memory: Memory) -> None:
+        self._config = config
+        self._stores = stores
+        self._ledger = ledger
+        self._memory = memory
+        self.health: dict[Store, Health] = {store: Health(store) for store in Store}
+        self.failures: dict[Store, ArchiveError] = {}
+
+    def refresh(self, stores: Iterable[Store], *, full: bool = False) -> None:
+        """Ask these stores and derive the states of every run that they, time or a person changed."""
+        wanted = set(stores)
+        self._memory.read_decisions()
+        known = {run: (bool(disk), artdaqdb, ucondb) for run, disk, artdaqdb, ucondb in self._ledger.evidence.listed()}
+        now = dict(known)
+        if Store.FILESYSTEM in wanted:
+            self._measured(Store.FILESYSTEM, lambda: self._see_directory(now))
+        if Store.ARTDAQDB in wanted:
+            self._measured(Store.ARTDAQDB, lambda: self._see_artdaqdb(now, full=full))
+        if Store.UCONDB in wanted:
+            self._measured(Store.UCONDB, lambda: self._see_ucondb(now, full=full))
+        changed = {run for run, entry in now.items() if known.get(run) != entry}
+        due = set(self._ledger.evidence.unsettled()) | self._ignored_otherwise()
+        if full:
+            due |= {run for run, entry in now.items() if entry[0]}
+        self._take_in(known, now, changed, due)
+
+    # --- the three listings
+
+    def _measured(self, store: Store, look: Callable[[], str]) -> None:
+        before = self.health[store]
+        began = time.monotonic()
+        try:
+            message = look()
+        except ArchiveError as error:
+            self.failures[store] = error
+            self.health[store] = Health(store, False, None, error.message, self._memory.clock())
+            if before.ok is not False and not self._ledger.read_only:
+                self._ledger.events.record(f"{store} is out of reach: {error.message}", severity=Severity.WARNING)
+            return
+        self.failures.pop(store, None)
+        self.health[store] = Health(store, True, time.monotonic() - began, message, self._memory.clock())
+        if before.ok is False and not self._ledger.read_only:
+            self._ledger.events.record(f"{store} answers again")
+
+    def _see_directory(self, now: dict[int, Listed]) -> str:
+        scan = scan_records(self._stores.records)
+        _set_column(now, 0, dict.fromkeys(scan.runs, True), False)
+        self._report_oddities(scan.oddities)
+        return f"{len(scan.runs)} records"
+
+    def _report_oddities(self, oddities: tuple[tuple[str, str], ...]) -> None:
+        shown = [(name, reason) for name, reason in oddities if not name.startswith(".")]
+        token = json.dumps(shown)
+        before = self._ledger.listings.get("oddities")
+        if self._ledger.read_only or (before.token if before else "[]") == token:
+            return
+        self._ledger.listings.put("oddities", token, b"")
+        for name, reason in shown[:20]:
+            self._ledger.events.record(f"{name!r} in the records directory: {reason}", severity=Severity.WARNING)
+
+    def _see_artdaqdb(self, now: dict[int, Listed], *, full: bool) -> str:
+        store = self._stores.artdaqdb
+        token = store.change_token()
+        kept = self._ledger.listings.get("artdaqdb")
+        name = f"{store.uri} {token}"
+        if not full and token is not None and kept is not None and kept.token == name:
+            return "nothing changed"
+        names: dict[int, list[tuple[str, str]]] = {}
+        for configuration in store.list_configurations():
+            run = configuration.run
+            if run is not None:
+                names.setdefault(run, []).append((configuration.name, configuration.assigned))
+        _set_column(now, 1, {run: artdaqdb_key(pairs) for run, pairs in names.items()}, "")
+        if token is not None and not self._ledger.read_only:
+            self._ledger.listings.put("artdaqdb", name, b"")
+        return f"{len(names)} runs"
+
+    def _see_ucondb(self, now: dict[int, Listed], *, full: bool) -> str:
+        client = self._stores.ucondb
+        kept = self._ledger.listings.get("ucondb")
+        cache = None if full or kept is None else ListingCache.from_json(kept.token)
+        listing = client.list_runs(cache)
+        keys = {run: ucondb_key(version) for run, version in listing.runs.items()}
+        if listing.incremental:
+            for run, key in keys.items():
+                entry = now.get(run, NOWHERE)
+                now[run] = (entry[0], entry[1], key)
+        else:
+            _set_column(now, 2, keys, "")
+        newest = max((*listing.runs.values(), *listing.others), key=lambda version: version.tr, default=None)
+        if newest is not None and not self._ledger.read_only:
+            self._ledger.listings.put("ucondb", ListingCache(client.uri, {newest.id: newest}).as_json(), b"")
+        return f"{len(keys)} new" if listing.incremental else f"{len(keys)} runs"
+
+    # --- what follows
+
+    def _ignored_otherwise(self) -> set[int]:
+        """Runs whose state does not say what `ignore_runs` says now."""
+        return set(self._ledger.runs.ignored_otherwise(self._config.source_files.ignore_runs))
+
+    def _take_in(self, known: Mapping[int, Listed], now: Mapping[int, Listed], changed: set[int], due: set[int]) -> None:
+        working = bool(self._ledger.jobs.running())
+        touched = sorted(changed | due, reverse=True)
+        if len(changed) > MANY:
+            for part in _parts([run for run in touched if run in changed]):
+                self._memory.update(part, lambda item: _listed(item, known, now))
+        for part in _parts(touched):
+            records = {run: self._glance(run, now, due) for run in part}
+
+            def change(item: Evidence, records: Mapping[int, RecordFacts | None] = records) -> Evidence | None:
+                if working and item.in_hand is not None:
+                    return None
+                item = _listed(item, known, now)
+                record = records[item.run]
+                return item if record is None else replace(item, record=record)
+
+            self._memory.update(part, change)
+
+    def _glance(self, run: int, now: Mapping[int, Listed], due: set[int]) -> RecordFacts | None:
+        """A glance at the run's directory, where that can decide something."""
+        on_disk, artdaqdb, ucondb = now.get(run, NOWHERE)
+        if not on_disk or (artdaqdb and ucondb and run not in due):
+            return None
+        return glance(self._stores.record(run))
+
+
+def _parts(runs: list[int]) -> Iterator[list[int]]:
+    return (runs[start : start + CHUNK] for start in range(0, len(runs), CHUNK))
+
+
+def _listed(item: Evidence, known: Mapping[int, Listed], now: Mapping[int, Listed]) -> Evidence:
+    """The evidence with what the look changed; what a job wrote since the look began stays."""
+    before, after = known.get(item.run, NOWHERE), now.get(item.run, NOWHERE)
+    mine = (item.on_disk, item.artdaqdb, item.ucondb)
+    disk, artdaqdb, ucondb = (
+        new if old == kept else kept for old, new, kept in zip(before, after, mine, strict=True)
+    )
+    return replace(item, on_disk=bool(disk), artdaqdb=str(artdaqdb), ucondb=str(ucondb))
+
+
+def _set_column(now: dict[int, Listed], column: int, values: Mapping[int, bool | str], nothing: bool | str) -> None:
+    """Put one store's listing into the table; runs that it does not list get `nothing`."""
+    for run, entry in now.items():
+        value = values.get(run, nothing)
+        if entry[column] != value:
+            changed = list(entry)
+            changed[column] = value
+            now[run] = (bool(changed[0]), str(changed[1]), str(changed[2]))
+    for run in values.keys() - now.keys():
+        blank: list[bool | str] = [False, "", ""]
+        blank[column] = values[run]
+        now[run] = (bool(blank[0]), str(blank[1]), str(blank[2]))
