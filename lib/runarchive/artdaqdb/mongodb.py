@@ -1,0 +1,267 @@
+"""artdaqDB on a MongoDB server: one collection of whole records for each artdaq collection."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from bson.objectid import ObjectId
+from bson.raw_bson import RawBSONDocument
+from pymongo import MongoClient, ReadPreference, WriteConcern
+from pymongo.collection import Collection
+from pymongo.database import Database
+from pymongo.errors import BulkWriteError
+
+from runarchive.artdaqdb import bson_records, mongodb_listing
+from runarchive.artdaqdb.documents import ContentCache, body, document_id, envelope, now, record_id, stored
+from runarchive.artdaqdb.mongodb_care import inspect, make_site_indexes, validate
+from runarchive.artdaqdb.mongodb_errors import told
+from runarchive.artdaqdb.mongodb_uri import client_options, parse_uri
+from runarchive.artdaqdb.store import (
+    SYSTEM_METADATA,
+    Finding,
+    NewDocument,
+    StoredConfiguration,
+    StoredDocument,
+    check_new,
+)
+from runarchive.artdaqdb.system_metadata import metadata_document
+from runarchive.errors import ArchiveError, Code
+from runarchive.fhicl.pairs import Pairs
+from runarchive.model import Phase, Store
+
+DUPLICATE_KEY = 11000
+BATCH_BYTES = 12 * 2**20
+"""How much goes to the server in one call: below the 48 MB of a message, and short enough for its time limit."""
+
+
+def _body_bytes(text: str) -> bytes:
+    return b"".join(bson_records.member(name, value) for name, value in body(text).items)
+
+
+_cached_body = ContentCache(_body_bytes, len)
+
+
+def encode_new(new: NewDocument, at: str) -> bytes:
+    """The BSON of a new document stored at `at`; raises FhiclError where the library's parser refuses its text."""
+    oid = document_id(new)
+    around = [bson_records.member(name, value) for name, value in envelope(new, oid, at).items if name != "_id"]
+    return bson_records.framed([bson_records.object_id(oid), _cached_body(new.text), *around])
+
+
+class MongoDB:
+    """One database of a server or replica set; see `ArtdaqStore` for what each method promises.
+
+    Everything is read from the primary. A write returns when a majority of the members has it in its journal.
+    """
+
+    provider = "mongo"
+
+    def __init__(self, uri: str, *, timeout: float = 30.0) -> None:
+        self._uri = parse_uri(uri)
+        self._timeout = timeout
+        self._client: MongoClient[RawBSONDocument] | None = None
+        self._has_metadata = False
+        self._lock = threading.Lock()
+
+    @property
+    def uri(self) -> str:
+        """The URI, with any password replaced."""
+        return self._uri.shown
+
+    def __repr__(self) -> str:
+        return f"MongoDB({self.uri!r})"
+
+    def _told(self, phase: Phase) -> AbstractContextManager[None]:
+        return told(phase, self.uri, self._uri.scrub)
+
+    def _connected(self) -> MongoClient[RawBSONDocument]:
+        with self._lock, self._told(Phase.CONNECT):
+            if self._client is None:
+                options: dict[str, Any] = client_options(self._uri, self._timeout)
+                self._client = MongoClient(self._uri.given, document_class=RawBSONDocument, **options)
+            return self._client
+
+    @property
+    def _database(self) -> Database[RawBSONDocument]:
+        return self._connected().get_database(
+            self._uri.database,
+            read_preference=ReadPreference.PRIMARY,
+            write_concern=WriteConcern(w="majority", j=True, wtimeout=max(1, int(self._timeout * 1000))),
+        )
+
+    @property
+    def _plain(self) -> mongodb_listing.PlainDatabase:
+        """The same database for queries whose answers are no records."""
+        return self._database.with_options(codec_options=mongodb_listing.PLAIN)
+
+    def ping(self) -> str:
+        """The server's version, its kind, and what the database holds."""
+        names = self.collections()
+        with self._told(Phase.CONNECT):
+            hello = self._plain.client.admin.command("hello")
+            version = self._plain.client.server_info()["version"]
+        kind = f"replica set {hello['setName']}, primary {hello['me']}" if "setName" in hello else "one server"
+        if hello.get("msg") == "isdbgrid":
+            kind = "sharded cluster"
+        size = f"{len(names)} collections, {sum(names.values())} documents"
+        return f"MongoDB {version}, {kind}, database {self._uri.database}: {size}"
+
+    def _names(self) -> list[str]:
+        with self._told(Phase.LIST):
+            return mongodb_listing.record_collections(self._plain)
+
+    def collections(self) -> dict[str, int]:
+        """Each collection with the server's own count of its documents; views and system collections are none."""
+        names = self._names()
+        with self._told(Phase.LIST):
+            return {name: self._plain[name].estimated_document_count() for name in names}
+
+    def list_configurations(self, details: bool = False) -> tuple[StoredConfiguration, ...]:
+        """All configurations. Without details, `assigned` is "" in a database too large to read every date quickly."""
+        counts = self.collections()
+        with self._told(Phase.LIST):
+            return mongodb_listing.configurations(self._plain, counts, details)
+
+    def configurations_of(self, run: int) -> tuple[str, ...]:
+        """The configuration names of one run, sorted; fast where the site's index of configuration names exists."""
+        names = self._names()
+        with self._told(Phase.LIST):
+            return mongodb_listing.configurations_of(self._plain, names, run)
+
+    def change_token(self) -> str | None:
+        """From the server's own counts of writes; None where it does not keep or show them."""
+        names = self._names()
+        with self._told(Phase.LIST):
+            return mongodb_listing.change_token(self._plain, names)
+
+    def documents(self, configuration: str) -> tuple[StoredDocument, ...]:
+        """Every document of one configuration, the oldest of a collection first."""
+        found: list[StoredDocument] = []
+        for name in self._names():
+            with self._told(Phase.READ):
+                cursor = self._database[name].find({"configurations.name": configuration}, batch_size=1000)
+                raws = [bytes(document.raw) for document in cursor]
+            found.extend(_stored(raw, name, as_library=True) for raw in raws)
+        return tuple(found)
+
+    def all_documents(self) -> Iterator[StoredDocument]:
+        """Every document of every collection in the order of insertion, values exactly as they are stored."""
+        for name in self._names():
+            cursor = self._database[name].find({}, batch_size=200)
+            while True:
+                with self._told(Phase.READ):
+                    document = next(cursor, None)
+                if document is None:
+                    break
+                yield _stored(bytes(document.raw), name)
+
+    def insert(self, documents: Sequence[NewDocument]) -> None:
+        """Store documents; one whose id is there was stored before with the same content and is left alone."""
+        at = now()
+        for new in documents:
+            check_new(new)
+        self._write([(new.collection, encode_new(new, at)) for new in documents])
+
+    def insert_records(self, records: Sequence[Pairs]) -> None:
+        """Store whole records; raises BAD_NAME for one that would break the library's listings for everybody."""
+        prepared: list[tuple[str, bytes]] = []
+        for record in records:
+            validate(record)
+            prepared.append((record.text("collection"), bson_records.encode(record)))
+        for name, raw in self._write(prepared):
+            self._same(name, raw)
+
+    def _same(self, name: str, raw: bytes) -> None:
+        """Raise CONFLICT unless what is stored under this record's id is this record."""
+        oid = bson_records.decode(raw).table("_id").text("$oid")
+        with self._told(Phase.VERIFY):
+            there = self._database[name].find_one({"_id": ObjectId(oid)})
+        if there is None or bytes(there.raw) != raw:
+            message = f"{name}/{oid} is in MongoDB with another content"
+            raise ArchiveError(Code.CONFLICT, message, store=Store.ARTDAQDB, phase=Phase.WRITE)
+
+    def _write(self, prepared: Sequence[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+        """Insert encoded records collection by collection, in their order; returns those whose id was there before."""
+        if prepared:
+            self._ensure_metadata()
+        known: list[tuple[str, bytes]] = []
+        for name, batch in _batches(prepared):
+            with self._told(Phase.WRITE):
+                known.extend((name, batch[place]) for place in self._insert_batch(self._database[name], batch))
+        return known
+
+    def _insert_batch(self, collection: Collection[RawBSONDocument], batch: Sequence[bytes]) -> list[int]:
+        try:
+            collection.insert_many([RawBSONDocument(raw) for raw in batch], ordered=False)
+        except BulkWriteError as error:
+            failures = (error.details or {}).get("writeErrors", [])
+            there = [one["index"] for one in failures if _is_known_id(one)]
+            if len(there) < len(failures) or (error.details or {}).get("writeConcernErrors"):
+                raise
+            return there
+        return []
+
+    def _ensure_metadata(self) -> None:
+        """The database's own record, without a password; its id is made from the name, so a race leaves one."""
+        if self._has_metadata:
+            return
+        with self._told(Phase.WRITE):
+            collection = self._plain[SYSTEM_METADATA]
+            if collection.find_one({}, {"_id": 1}) is None:
+                oid = hashlib.sha256(f"SystemMetadata {self._uri.database}".encode()).hexdigest()[:24]
+                record = {"_id": ObjectId(oid), "document": metadata_document(self.uri)}
+                collection.update_one({"_id": record["_id"]}, {"$setOnInsert": {"document": record["document"]}}, True)
+        self._has_metadata = True
+
+    def inspect(self) -> Iterator[Finding]:
+        """Indexes, views, documents that break the library's listings, and a password in SystemMetadata."""
+        names = self._names()
+        with self._told(Phase.READ):
+            findings = list(inspect(self._plain, names, self.uri))
+        yield from findings
+
+    def make_indexes(self) -> tuple[str, ...]:
+        """Make those of the three single-field site indexes that are missing; returns them, as COLLECTION.NAME."""
+        names = self._names()
+        with self._told(Phase.WRITE):
+            return make_site_indexes(self._plain, names)
+
+    def fold(self) -> None:
+        """Nothing: the library sees each document at once."""
+
+    def close(self) -> None:
+        """End the connections."""
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+
+
+def _stored(raw: bytes, collection: str, *, as_library: bool = False) -> StoredDocument:
+    try:
+        record = bson_records.decode(raw, as_library=as_library)
+    except ArchiveError as error:
+        return StoredDocument("", collection, (), "", (), (), Pairs(), error.message)
+    return stored(record, oid=record_id(record) or str(record.get("_id")), collection=collection)
+
+
+def _is_known_id(failure: dict[str, Any]) -> bool:
+    return bool(failure.get("code") == DUPLICATE_KEY and dict(failure.get("keyPattern") or {}) == {"_id": 1})
+
+
+def _batches(prepared: Sequence[tuple[str, bytes]]) -> Iterator[tuple[str, list[bytes]]]:
+    """Runs of records of one collection, none longer than BATCH_BYTES unless a single record is."""
+    collection, batch, size = "", list[bytes](), 0
+    for name, raw in prepared:
+        if batch and (name != collection or size + len(raw) > BATCH_BYTES):
+            yield collection, batch
+            batch, size = [], 0
+        collection = name
+        batch.append(raw)
+        size += len(raw)
+    if batch:
+        yield collection, batch

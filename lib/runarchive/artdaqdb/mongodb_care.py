@@ -1,0 +1,145 @@
+"""What keeps a shared MongoDB usable for everybody: records checked before they go in, indexes, faults found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from runarchive.artdaqdb.mongodb_listing import PlainDatabase
+from runarchive.artdaqdb.store import SYSTEM_METADATA, Finding, check_name
+from runarchive.errors import ArchiveError, Code
+from runarchive.fhicl.pairs import Pairs
+from runarchive.model import Phase, Store
+
+SITE_INDEXES = {
+    "configurations.name": "idx_configurations_name",
+    "entities.name": "idx_entities_name",
+    "version": "idx_version",
+}
+"""The single-field indexes that sites make beside the database, under the names they give them."""
+
+_ARRAYS = ("configurations", "entities", "runs")
+
+
+def validate(record: Pairs) -> None:
+    """Raise ArchiveError(BAD_NAME) for a record that would break the library's listings of the whole database."""
+    oid = record.table("_id").text("$oid")
+    place = f"document {oid or 'without _id'}"
+    if len(oid) != 24 or oid.strip("0123456789abcdefABCDEF"):
+        raise _refused(f"{place} has no `_id` of 24 hexadecimal digits")
+    if not record.text("collection"):
+        raise _refused(f"{place} names no collection")
+    if not isinstance(record.get("version"), str):
+        raise _refused(f"{place} has no version")
+    for what in ("configurations", "entities"):
+        _validate_names(place, what, record.get(what))
+
+
+def _validate_names(place: str, what: str, entries: object) -> None:
+    if not isinstance(entries, list):
+        raise _refused(f"{place} has no list of {what}")
+    for entry in entries:
+        if not isinstance(entry, Pairs) or not isinstance(entry.get("name"), str):
+            raise _refused(f"{place} has an entry without a name in {what}")
+        check_name(f"in {place}: {what} entry", entry.text("name"))
+        if what == "configurations" and len(entry.text("assigned")) < 19:
+            raise _refused(f"{place} has no time for {entry.text('name')!r} in {what}")
+
+
+def _refused(message: str) -> ArchiveError:
+    why = f"{message}; in MongoDB it would break the listings of everybody"
+    return ArchiveError(Code.BAD_NAME, why, store=Store.ARTDAQDB, phase=Phase.WRITE)
+
+
+def make_site_indexes(database: PlainDatabase, collections: Iterable[str]) -> tuple[str, ...]:
+    """Make the missing single-field indexes; returns those made, as COLLECTION.NAME."""
+    made: list[str] = []
+    for collection in collections:
+        for field in _missing_indexes(database, collection):
+            database[collection].create_index([(field, 1)], name=SITE_INDEXES[field])
+            made.append(f"{collection}.{SITE_INDEXES[field]}")
+    return tuple(made)
+
+
+def _index_keys(database: PlainDatabase, collection: str) -> dict[str, list[str]]:
+    """The fields of each index of a collection."""
+    return {
+        name: [field for field, _ in index["key"]] for name, index in database[collection].index_information().items()
+    }
+
+
+def _missing_indexes(database: PlainDatabase, collection: str) -> list[str]:
+    single = [fields for fields in _index_keys(database, collection).values() if len(fields) == 1]
+    return [field for field in SITE_INDEXES if [field] not in single]
+
+
+def inspect(database: PlainDatabase, collections: Iterable[str], uri: str) -> Iterator[Finding]:
+    """What is wrong with the database, apart from its documents' FHiCL."""
+    yield from _views(database)
+    yield from _metadata(database)
+    for collection in collections:
+        yield from _indexes(database, collection, uri)
+        yield from _malformed(database, collection)
+
+
+def _views(database: PlainDatabase) -> Iterator[Finding]:
+    for view in database.list_collections(filter={"type": "view"}):
+        message = "a view: while the database has one, the C++ library's find-entities fails for all of it"
+        yield Finding("view", str(view["name"]), message, f"drop it: db.getCollection({view['name']!r}).drop()")
+
+
+def _metadata(database: PlainDatabase) -> Iterator[Finding]:
+    for found in database[SYSTEM_METADATA].find({"document.uri": {"$regex": "://[^/@]*:[^/@]*@"}}, {"document.uri": 1}):
+        if ":***@" not in str(found.get("document", {}).get("uri", "")):
+            message = "it shows the password of a database user to everybody who may read the database"
+            mend = "change that password, then set document.uri of this record to a text without it"
+            yield Finding("password", f"{SYSTEM_METADATA}/{found['_id']}", message, mend)
+
+
+def _indexes(database: PlainDatabase, collection: str, uri: str) -> Iterator[Finding]:
+    for name, fields in _index_keys(database, collection).items():
+        arrays = {field.partition(".")[0] for field in fields} & set(_ARRAYS)
+        if len(arrays) > 1:
+            message = (
+                f"a compound index over {' and '.join(sorted(arrays))}: the server refuses every insert because of it"
+            )
+            mend = f"drop it: db.getCollection({collection!r}).dropIndex({name!r})"
+            yield Finding("index", f"{collection}.{name}", message, mend)
+    missing = _missing_indexes(database, collection)
+    if missing:
+        message = f"no index of {', '.join(missing)}: each look at one run reads the whole collection"
+        yield Finding("slow", collection, message, f"`tui-archiver artdaqdb reindex --uri {uri}` makes them")
+
+
+def _malformed(database: PlainDatabase, collection: str) -> Iterator[Finding]:
+    for query, message in _BREAKS:
+        for found in database[collection].find(query, {"_id": 1}).limit(20):
+            mend = "correct or remove it with its writer; this program lists past it"
+            yield Finding("malformed", f"{collection}/{found['_id']}", message, mend)
+
+
+def _entry_without(field: str, rule: dict[str, Any]) -> dict[str, Any]:
+    """Documents with an entry of `configurations` whose field does not obey the rule."""
+    return {"configurations": {"$elemMatch": {"$or": [{field: {"$exists": False}}, {field: {"$not": rule}}]}}}
+
+
+_LISTING = "the C++ library's list of configurations fails for the whole database"
+_BREAKS: tuple[tuple[dict[str, Any], str], ...] = (
+    (
+        {"configurations": {"$elemMatch": {"$not": {"$type": "object"}}}},
+        f"an entry of configurations is no object: {_LISTING}",
+    ),
+    (
+        {"configurations": {"$elemMatch": {"name": {"$not": {"$type": "string", "$ne": ""}}, "$nor": [{"$type": 2}]}}},
+        f"a configuration without a name: {_LISTING}",
+    ),
+    (
+        {"configurations": {"$elemMatch": {"assigned": {"$not": {"$regex": "^.{19}"}}}}},
+        f"a configuration without a time: {_LISTING}",
+    ),
+    ({"entities": {"$not": {"$type": "array"}}}, "no entities: the C++ library's find-entities fails"),
+    (
+        {"version": {"$not": {"$type": "string"}}},
+        "no version: the C++ library's find-versions of this collection fails",
+    ),
+)
