@@ -64,5 +64,5 @@ def run_times(metadata: bytes) -> RunTimes:
     starts: list[str] = []
     stops: list[str] = []
     for which, value in _LINE.findall(metadata.replace(b"\r\n", b"\n").replace(b"\r", b"\n")):
-        (starts if which == b"start" else stops).append(value.decode("utf-8", "backslashreplace"))
+        (starts if which == b"start" else stops).append(value.decode("utf-8", "surrogateescape"))
     return RunTimes(tuple(starts), tuple(stops))

@@ -1,0 +1,166 @@
+"""The simpler text files: settings, environment, ranks, known_boardreaders_list, setup, rc_info."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from runarchive.fhicl.convert_text import (
+    Entries,
+    decode,
+    inside_quotes,
+    is_number,
+    key_of,
+    lines_of,
+    list_of,
+    quote,
+    rc_key_of,
+    sequence,
+    without_comment,
+)
+
+_EXPORT = re.compile(r"\s*export\s+([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)", re.DOTALL)
+_ASSIGNMENT = re.compile(r"\s*(?:declare\s+-\S+\s+|typeset\s+|export\s+)?[A-Za-z_][A-Za-z0-9_]*=")
+_RANK_ROW = re.compile(r"-?[0-9]+")
+
+
+def convert_settings(data: bytes) -> str:
+    """settings.txt: numbers, booleans and lists as such, everything else as a string."""
+    entries = Entries()
+    for line in lines_of(decode(data)):
+        text = without_comment(line.strip())
+        name, colon, value = text.partition(":")
+        if text and colon:
+            entries.add(key_of(name), _setting(value.strip()))
+    return entries.text()
+
+
+def _setting(value: str) -> str:
+    if is_number(value):
+        return value
+    if value.lower() in ("true", "false"):
+        return value.lower()
+    listed = list_of(value) if value.startswith("[") else None
+    if listed is not None:
+        return listed
+    bare = inside_quotes(value)
+    return quote(value if bare is None else bare)
+
+
+def convert_environment(data: bytes) -> str:
+    """environment.txt: one string an `export` line; a value with line breaks goes on to the next `export`."""
+    entries = Entries()
+    for name, value in _exports(lines_of(decode(data))):
+        entries.add(name, quote(_shell_value(value.strip())))
+    return entries.text()
+
+
+def _exports(lines: list[str]) -> Iterator[tuple[str, str]]:
+    """Every exported variable with its raw value. DAQInterface quotes nothing, so a value may run over lines."""
+    name, parts = "", [""]
+    for line in lines:
+        match = _EXPORT.fullmatch(line)
+        if match:
+            if name:
+                yield name, "\n".join(parts)
+            name, parts = match.group(1), [match.group(2)]
+        elif name and (_is_open(parts) or not (line.lstrip().startswith("#") or _ASSIGNMENT.match(line))):
+            parts.append(line)
+    if name:
+        yield name, "\n".join(parts)
+
+
+def _is_open(parts: list[str]) -> bool:
+    """Whether a value began with a quote that is not closed yet."""
+    text = "\n".join(parts).lstrip()
+    return text[:1] in ("'", '"') and text.find(text[0], 1) < 0
+
+
+def _shell_value(value: str) -> str:
+    """The value without one pair of quotes around it, and without a comment behind the closing one."""
+    if value[:1] in ("'", '"'):
+        end = value.find(value[0], 1)
+        behind = value[end + 1 :]
+        if end > 0 and (not behind or re.fullmatch(r"\s+#[^\n]*", behind)):
+            return value[1:end]
+    return value
+
+
+def convert_ranks(data: bytes) -> str:
+    """ranks.txt: `ranks: { header: [...] rankN: [host, port, label, ..., N] }`, with 4 columns or 5."""
+    rows = [words for words in map(str.split, lines_of(decode(data))) if words and not words[0].startswith("#")]
+    if not rows:
+        return ""
+    header, table = rows[0], Entries()
+    table.add("header", sequence(header))
+    for words in rows[1:]:
+        row = _rank_row(words, len(header))
+        if row is not None:
+            table.add(key_of(f"rank{row[-1]}"), sequence(row))
+    return "ranks: {\n" + "".join(f"  {line}\n" for line in table.lines()) + "}\n"
+
+
+def _rank_row(words: list[str], columns: int) -> list[str] | None:
+    """The row in its columns: words too many belong to the label; None when it is no row.
+
+    DAQInterface writes host, port, label[, subsystem], rank.
+    """
+    if columns < 4 or len(words) < columns or not _RANK_ROW.fullmatch(words[-1]):
+        return None
+    tail = columns - 3
+    return [*words[:2], " ".join(words[2:-tail]), *words[-tail:]]
+
+
+def convert_known_boardreaders(data: bytes) -> str:
+    """known_boardreaders_list.txt: `label: [host, port, subsystem, allowed_processors, prefix]` as far as given."""
+    entries = Entries()
+    for line in lines_of(decode(data)):
+        words = list(_words(line))
+        if words:
+            entries.add(key_of(words[0]), sequence(words[1:]))
+    return entries.text()
+
+
+_WORD = re.compile(
+    r"""
+      \s*(?:
+        (\#.*)                                   # a comment begins a word
+      | "((?:[^"\\]|\\.)*)"(?=\s|$)              # a quoted string is a word of its own
+      | (\S+)                                    # any other word, quotes in it and all
+      )
+    """,
+    re.VERBOSE,
+)
+
+
+def _words(line: str) -> Iterator[str]:
+    for match in _WORD.finditer(line.rstrip()):
+        comment, quoted, word = match.groups()
+        if comment is not None:
+            return
+        yield re.sub(r'\\(["\\])', r"\1", quoted) if quoted is not None else word
+
+
+def convert_setup(data: bytes) -> str:
+    """setup.txt: the whole script as one string."""
+    text = data.decode("utf-8", "surrogateescape")
+    return f"setup_script: {quote(text)}\n" if text else ""
+
+
+def rc_info(data: bytes) -> tuple[tuple[str, str], ...]:
+    """The keys and FHiCL values of an rc_info file, as DAQInterface makes them, in file order."""
+    found: list[tuple[str, str]] = []
+    for line in lines_of(decode(data)):
+        text = line.strip()
+        name, colon, value = text.partition(":")
+        if text and colon and name.strip() and not text.startswith("#"):
+            found.append((rc_key_of(name), quote(_shell_value(value.strip()))))
+    return tuple(found)
+
+
+def convert_rc_info(data: bytes) -> str:
+    """rc_info_start.txt or rc_info_stop.txt: one string a line."""
+    entries = Entries()
+    for key, value in rc_info(data):
+        entries.add(key, value)
+    return entries.text()
