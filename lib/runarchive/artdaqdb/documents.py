@@ -1,6 +1,7 @@
 """A whole artdaqDB record out of a FHiCL text: its 14 members in the library's order, with ids, times and bookkeeping.
 
-The converter's part (`document`, `comments`) depends on the text alone and is cached by content; the rest, the envelope,
+The converter's part (`document`, `comments`) depends on the text alone and is cached by content; the rest, the
+envelope,
 is a few names and one time, and is spliced around it.
 """
 
@@ -10,20 +11,24 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 
 from runarchive.artdaqdb.store import NOT_PROVIDED, NewDocument, StoredDocument
+from runarchive.errors import ArchiveError
 from runarchive.fhicl.document import document_form
-from runarchive.fhicl.json_text import write_json
+from runarchive.fhicl.json_text import read_json, write_json
 from runarchive.fhicl.pairs import Pairs, Value
 from runarchive.fhicl.parser import parse
+from runarchive.fhicl.printer import print_fhicl
 
 T = TypeVar("T")
 
 
 def timestamp(at: datetime) -> str:
-    """The library's time text: local wall clock, milliseconds, offset without a colon (`2017-07-18T12:48:10.123-0500`)."""
+    """The library's time text: local wall clock, milliseconds, offset without a colon
+    (`2017-07-18T12:48:10.123-0500`)."""
     local = at.astimezone()
     return local.strftime("%Y-%m-%dT%H:%M:%S.") + f"{local.microsecond // 1000:03d}" + local.strftime("%z")
 
@@ -36,7 +41,8 @@ def now() -> str:
 def document_id(new: NewDocument) -> str:
     """The 24 hex digits a document is stored under, made from its names and its text.
 
-    The same document stored twice, by whichever process or host, has one id, so it is there once. Position 12 is `4`, as in
+    The same document stored twice, by whichever process or host, has one id, so it is there once. Position 12 is
+    `4`, as in
     the library's ids.
     """
     names = (new.collection, new.configuration, new.version, new.entity, str(new.run), new.text)
@@ -45,7 +51,8 @@ def document_id(new: NewDocument) -> str:
 
 
 def body(text: str) -> Pairs:
-    """The members `document` and `comments` of a FHiCL text; raises FhiclError where the library's parser refuses it."""
+    """The members `document` and `comments` of a FHiCL text; raises FhiclError where the library's parser refuses
+    it."""
     form = document_form(parse(text), NOT_PROVIDED, "")
     document = form.table("document")
     if "search" not in document:
@@ -109,26 +116,25 @@ def record(new: NewDocument, at: str) -> Pairs:
 
 
 class ContentCache(Generic[T]):
-    """What `make` gives for a text, remembered by the text's content while it fits into `limit` bytes.
+    """What was made of a text, remembered by the text's digest while it fits into `limit` bytes.
 
     Configurations repeat from run to run, so most texts were seen before. Safe to call from threads.
     """
 
-    def __init__(self, make: Callable[[str], T], size: Callable[[T], int], limit: int = 96 * 2**20) -> None:
-        self._make = make
+    def __init__(self, size: Callable[[T], int], limit: int = 64 * 2**20) -> None:
         self._size = size
         self._limit = limit
         self._kept: OrderedDict[bytes, T] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
-    def __call__(self, text: str) -> T:
-        key = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=20).digest()
+    def get(self, key: bytes, make: Callable[[], T]) -> T:
+        """What is remembered under `key`, else what `make` gives; what `make` raises is not remembered."""
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
-        made = self._make(text)
+        made = make()
         with self._lock:
             if key not in self._kept:
                 self._kept[key] = made
@@ -138,12 +144,43 @@ class ContentCache(Generic[T]):
         return made
 
 
+def content_key(text: str) -> bytes:
+    """The digest under which a cache remembers a text."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=20).digest()
+
+
 def _members_text(members: Pairs) -> str:
     """The members as the JSON writer lays them out, without the braces of the object around them."""
     return write_json(members)[2:-2]
 
 
-_body_text = ContentCache(lambda text: _members_text(body(text)), len)
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """What depends on a FHiCL text alone: its members `document` and `comments` as JSON text, and its canonical
+    text."""
+
+    members: str
+    canonical: str
+
+
+def _encode(text: str) -> Encoded:
+    made = body(text)
+    document = made.table("document")
+    return Encoded(_members_text(made), print_fhicl(document.table("data"), document.table("metadata")))
+
+
+_encoded: ContentCache[Encoded] = ContentCache(lambda one: len(one.members) + len(one.canonical))
+
+
+def encoded(text: str) -> Encoded:
+    """The encoding of a FHiCL text, remembered by content; raises FhiclError where the library's parser refuses the
+    text."""
+    return _encoded.get(content_key(text), lambda: _encode(text))
+
+
+def canonical_text(text: str) -> str:
+    """The text as the library exports it after storing it; raises FhiclError where the library's parser refuses it."""
+    return encoded(text).canonical
 
 
 _ENVELOPE_MARKS = NewDocument("\x01c", "\x01e", "\x01v", "\x01n", 0, "")
@@ -166,7 +203,7 @@ def _envelope_template() -> str:
 _TEMPLATE: list[str] = []
 
 
-def record_text(new: NewDocument, at: str) -> str:
+def record_text(new: NewDocument, oid: str, at: str) -> str:
     """The whole record as the library's JSON text, without a final newline: what FilesystemDB keeps in a file.
 
     The names must have passed `store.check_new`. Raises FhiclError for a text that the library's parser refuses.
@@ -178,11 +215,11 @@ def record_text(new: NewDocument, at: str) -> str:
         "entity": new.entity,
         "version": new.version,
         "configuration": new.configuration,
-        "oid": document_id(new),
+        "oid": oid,
         "at": at,
         "run": new.run,
     }
-    return "{\n" + _body_text(new.text) + ",\n" + spliced + "\n}"
+    return "{\n" + encoded(new.text).members + ",\n" + spliced + "\n}"
 
 
 def _names_of(value: Value) -> tuple[tuple[str, str], ...]:
@@ -197,7 +234,7 @@ def record_id(found: Pairs) -> str:
     return found.table("_id").text("$oid")
 
 
-def stored(found: Pairs, *, oid: str = "", collection: str = "") -> StoredDocument:
+def stored(found: Pairs, *, oid: str = "", collection: str = "", content: bytes = b"") -> StoredDocument:
     """A record as read from a store; what a foreign record lacks is empty, never an error."""
     return StoredDocument(
         id=oid or record_id(found),
@@ -207,4 +244,27 @@ def stored(found: Pairs, *, oid: str = "", collection: str = "") -> StoredDocume
         configurations=_names_of(found.get("configurations")),
         runs=tuple(name for name, _ in _names_of(found.get("runs"))),
         record=found,
+        content=content,
     )
+
+
+_bodies: ContentCache[tuple[int, Pairs]] = ContentCache(lambda one: 8 * one[0])
+_ENVELOPE_START = '\n"origin" : {\n'
+
+
+def stored_from_text(text: str, oid: str, collection: str) -> StoredDocument:
+    """A record out of its JSON text; bodies seen before are not parsed again.
+
+    Raises ArchiveError(CORRUPT) for a text that the library could not read.
+    """
+    place = text.rfind(_ENVELOPE_START)
+    if text.startswith('{\n"document" : {\n') and text.startswith(",", place - 1):
+        members = text[: place - 1]
+        key = content_key(members)
+        try:
+            _, body_read = _bodies.get(key, lambda: (len(members), read_json(members + "\n}")))
+            envelope_read = read_json("{" + text[place:])
+            return stored(Pairs([*body_read.items, *envelope_read.items]), oid=oid, collection=collection, content=key)
+        except ArchiveError:
+            """The text is laid out otherwise than the library's writer does: it is read as a whole."""
+    return stored(read_json(text), oid=oid, collection=collection)

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from runarchive.artdaqdb.store import ArtdaqStore, StoredDocument
+from runarchive.artdaqdb.documents import canonical_text
+from runarchive.artdaqdb.export import export_documents
+from runarchive.artdaqdb.growth import compare_originals, next_version, times_added
+from runarchive.artdaqdb.store import RUN_HISTORY, SYSTEM_LAYOUT, ArtdaqStore, NewDocument, StoredDocument
+from runarchive.errors import ArchiveError, Code
+from runarchive.model import Phase, Store
 
 ORIGINALS = "originals"
 SCHEMA = "schema"
+GROWING = frozenset({"metadata", "RunHistory2"})
+"""The entities that hold start and stop times."""
+WHOLE = ("RunHistory", "metadata", "boot")
+"""With `schema`, what another writer's run must at least hold to be whole."""
 
 
 class ImportState(StrEnum):
@@ -37,7 +46,8 @@ class ImportState(StrEnum):
 class Rendering:
     """What another writer would have left of this record.
 
-    `documents` maps each entity to its canonical text (without schema); `optional` names entities that it may or may not
+    `documents` maps each entity to its canonical text (without schema); `optional` names entities that it may or
+    may not
     have written, whatever their text; `lost` names what this writer leaves out or changes, for a person to read.
     """
 
@@ -51,7 +61,8 @@ class Rendering:
 class Wanted:
     """What a run should be in the store.
 
-    `entities` are (entity, FHiCL text) for RunHistory; `schema` goes to SystemLayout; `originals` is None where it is not kept.
+    `entities` are (entity, FHiCL text) for RunHistory; `schema` goes to SystemLayout; `originals` is None where it
+    is not kept.
     """
 
     run: int
@@ -100,14 +111,177 @@ def assess(store: ArtdaqStore, wanted: Wanted, others: Others | None = None) -> 
 
     `others` is called only where the run is neither ours nor an earlier stage of it.
     """
-    raise NotImplementedError
+    return _look(store, wanted, others)[0]
 
 
 def import_run(store: ArtdaqStore, wanted: Wanted, others: Others | None = None, *, add: bool = False) -> ImportOutcome:
     """Bring a run into the store as far as that is safe, read it back and compare.
 
-    ABSENT and PARTIAL runs are completed, GROWN ones get an update version; SAME and OTHER_WRITER ones are left as they are.
+    ABSENT and PARTIAL runs are completed, GROWN ones get an update version; SAME and OTHER_WRITER ones are left as
+    they are.
     `add` stores our rendering beside another writer's or a conflicting one, as an update version. Raises
-    ArchiveError CONFLICT, TWO_CONFIGURATIONS, PARTIAL (another writer's), MISMATCH (read back differently), or what the store raises.
+    ArchiveError CONFLICT, TWO_CONFIGURATIONS, PARTIAL (another writer's), MISMATCH (read back differently), or what
+    the store raises.
     """
-    raise NotImplementedError
+    before, documents = _look(store, wanted, others)
+    addable = before.state in {ImportState.OTHER_WRITER, ImportState.OTHER_PARTIAL, ImportState.CONFLICT}
+    if not (add and addable):
+        if before.state in _REFUSALS:
+            code, why = _REFUSALS[before.state]
+            hint = None if code is not Code.PARTIAL else "compare it, then `import --add`, or waive the run"
+            message = f"run {wanted.run} in artdaqDB {why.format(a=before, names=_listed(before))}"
+            raise ArchiveError(code, message, store=Store.ARTDAQDB, phase=Phase.WRITE, run=wanted.run, hint=hint)
+        if before.state in {ImportState.SAME, ImportState.OTHER_WRITER}:
+            return ImportOutcome(before, stored=documents)
+    new = _documents_to_write(wanted, before, documents)
+    store.insert(new)
+    after, documents = _look(store, wanted, None)
+    if after.state is not ImportState.SAME:
+        message = f"run {wanted.run} was written, but reads back as {after.state}: {_listed(after)}"
+        raise ArchiveError(Code.MISMATCH, message, store=Store.ARTDAQDB, phase=Phase.VERIFY, run=wanted.run)
+    return ImportOutcome(before, tuple(one.entity for one in new), new[0].version, documents)
+
+
+_REFUSALS: dict[ImportState, tuple[Code, str]] = {
+    ImportState.CONFLICT: (Code.CONFLICT, "holds other content under {a.configuration!r}: {names}"),
+    ImportState.TWO_CONFIGURATIONS: (Code.TWO_CONFIGURATIONS, "is there under {a.configurations}"),
+    ImportState.OTHER_PARTIAL: (Code.PARTIAL, "was left incomplete by {a.writer}: {names}"),
+}
+
+
+def _listed(found: Assessment) -> str:
+    kinds = {"different": found.different, "grown": found.grown, "missing": found.missing, "unknown": found.extra}
+    texts = []
+    for word, names in kinds.items():
+        if names:
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            texts.append(f"{word} {', '.join(names[:5])}{more}")
+    return "; ".join(texts) or "nothing"
+
+
+def _texts(wanted: Wanted) -> dict[str, str]:
+    """Entity to canonical text of what goes to RunHistory; `originals` first, so that a cut-off import shows whose
+    it is."""
+    texts = {} if wanted.originals is None else {ORIGINALS: canonical_text(wanted.originals)}
+    return texts | {entity: canonical_text(text) for entity, text in wanted.entities}
+
+
+def _look(store: ArtdaqStore, wanted: Wanted, others: Others | None) -> tuple[Assessment, tuple[StoredDocument, ...]]:
+    names = store.configurations_of(wanted.run)
+    if not names:
+        everything = (*_texts(wanted), SCHEMA)
+        return Assessment(ImportState.ABSENT, wanted.configuration, missing=everything), ()
+    if len(names) > 1:
+        return Assessment(ImportState.TWO_CONFIGURATIONS, names[0], configurations=names), ()
+    documents = store.documents(names[0])
+    return compare(wanted, names[0], documents, others), documents
+
+
+def compare(
+    wanted: Wanted, configuration: str, documents: Sequence[StoredDocument], others: Others | None = None
+) -> Assessment:
+    """Compare the documents of the run's one configuration with what the run should be."""
+    ours = _texts(wanted)
+    export = export_documents(documents)
+    held = {one.entity: one for one in export.files if one.collection == RUN_HISTORY}
+    has_schema = any(one.entity == SCHEMA and one.collection == SYSTEM_LAYOUT for one in export.files)
+    same, missing, grown, different = [], [], [], [place for place, _ in export.failures]
+    for entity, text in ours.items():
+        if entity in different:
+            continue
+        if entity not in held:
+            missing.append(entity)
+            continue
+        verdict = _verdict(entity, held[entity].text, text)
+        (same if verdict is True else grown if verdict is False else different).append(entity)
+    (same if has_schema else missing).append(SCHEMA)
+    ours_there = (one for entity, one in held.items() if entity in (*ours, ORIGINALS) and entity != "RunHistory2")
+    added = any(one.version != configuration for one in ours_there)
+    extra = [] if added else [entity for entity in held if entity not in ours and entity not in (ORIGINALS, SCHEMA)]
+    found = Assessment(
+        ImportState.CONFLICT, configuration, tuple(same), tuple(missing), tuple(grown), tuple(different), tuple(extra)
+    )
+    state = _own_state(found)
+    ours_for_sure = wanted.originals is None or ORIGINALS in held
+    completable = state is ImportState.PARTIAL
+    if others is None or (ours_for_sure and state is not ImportState.CONFLICT):
+        return replace(found, state=state)
+    texts = {entity: one.text for entity, one in held.items() if entity not in (ORIGINALS, SCHEMA)}
+    taken = None if export.failures else _as_other(texts, has_schema, others())
+    if taken is None or (completable and taken[1]):
+        return replace(found, state=state)
+    rendering, lacking, state = taken
+    return replace(found, state=state, writer=rendering.writer, lost=rendering.lost, missing=lacking)
+
+
+def _verdict(entity: str, held: str, wanted: str) -> bool | None:
+    """True: the same; False: the held one is an earlier stage; None: another content."""
+    if held == wanted:
+        return True
+    try:
+        if entity == ORIGINALS:
+            return compare_originals(held, wanted)
+    except ArchiveError:
+        return None
+    return False if entity in GROWING and times_added(held, wanted) else None
+
+
+def _own_state(found: Assessment) -> ImportState:
+    if found.different or found.extra:
+        return ImportState.CONFLICT
+    if found.grown:
+        return ImportState.GROWN
+    return ImportState.PARTIAL if found.missing else ImportState.SAME
+
+
+def _as_other(
+    held: Mapping[str, str], has_schema: bool, renderings: Sequence[Rendering]
+) -> tuple[Rendering, tuple[str, ...], ImportState] | None:
+    """The first known writer whose rendering this is, with what is missing of it; whole ones before partial ones."""
+    matches = []
+    for rendering in renderings:
+        plain = {entity: text for entity, text in held.items() if entity not in rendering.optional}
+        if plain and all(rendering.documents.get(entity) == text for entity, text in plain.items()):
+            lacking = tuple(one for one in rendering.documents if one not in held and one not in rendering.optional)
+            matches.append((len(lacking), rendering, lacking))
+    if not matches:
+        return None
+    _, rendering, lacking = min(matches, key=lambda match: match[0])
+    whole = has_schema and all(entity in held for entity in WHOLE)
+    return rendering, lacking, ImportState.OTHER_WRITER if whole else ImportState.OTHER_PARTIAL
+
+
+def _documents_to_write(wanted: Wanted, before: Assessment, documents: Sequence[StoredDocument]) -> list[NewDocument]:
+    """The missing documents under the run's own version; where something there is superseded, all of it as an
+    update."""
+    configuration = before.configuration
+    if before.state in {ImportState.ABSENT, ImportState.PARTIAL}:
+        version, entities = configuration, set(before.missing)
+    else:
+        entities = {*before.missing, *before.grown, *before.different, SCHEMA}
+        if wanted.originals is not None and ORIGINALS not in before.same:
+            entities.add(ORIGINALS)
+        if before.state is not ImportState.GROWN:
+            entities |= {entity for entity, _ in wanted.entities if entity not in before.same}
+        version = _update_version(configuration, before, documents, entities)
+    sources = ([] if wanted.originals is None else [(ORIGINALS, wanted.originals)]) + list(wanted.entities)
+    new = [
+        NewDocument(RUN_HISTORY, entity, version, configuration, wanted.run, text)
+        for entity, text in sources
+        if entity in entities
+    ]
+    if SCHEMA in entities:
+        new.append(NewDocument(SYSTEM_LAYOUT, SCHEMA, version, configuration, wanted.run, wanted.schema))
+    return new
+
+
+def _update_version(
+    configuration: str, before: Assessment, documents: Sequence[StoredDocument], entities: set[str]
+) -> str:
+    """A new update version; or the last one, if it was ours and was cut off before it held all that belonged to it."""
+    versions = {document.version for document in documents}
+    last = max(versions, default=configuration)
+    held = {entity for document in documents if document.version == last for entity in document.entities}
+    if before.state is ImportState.GROWN and last != configuration and ORIGINALS in held and not held & entities:
+        return last
+    return next_version(configuration, versions)

@@ -1,4 +1,5 @@
-"""The intermediate store behind one protocol: what a document is, what a provider can do, and which URI means which provider."""
+"""The intermediate store behind one protocol: what a document is, what a provider can do, and which URI means which
+provider."""
 
 from __future__ import annotations
 
@@ -39,7 +40,8 @@ class StoredDocument:
     """One document as the store holds it.
 
     `configurations` and `entities` hold names with the time they were assigned; `problem` says why the document
-    cannot be read (then `record` is empty), or is "".
+    cannot be read (then `record` is empty), or is "". Equal `content` means equal `document`; b"" says nothing.
+    `record` may be shared with other documents and must not be changed.
     """
 
     id: str
@@ -50,6 +52,7 @@ class StoredDocument:
     runs: tuple[str, ...]
     record: Pairs
     problem: str = ""
+    content: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,8 @@ class Finding:
 
 
 class ArtdaqStore(Protocol):
-    """One artdaqDB database. Every method raises ArchiveError with store=ARTDAQDB; all are safe to call from threads."""
+    """One artdaqDB database. Every method raises ArchiveError with store=ARTDAQDB; all are safe to call from
+    threads."""
 
     @property
     def uri(self) -> str:
@@ -99,13 +103,15 @@ class ArtdaqStore(Protocol):
         """All configurations in the library's order: newest `assigned` first by whole seconds, then by name."""
 
     def configurations_of(self, run: int) -> tuple[str, ...]:
-        """The names of this run's configurations, sorted; normally none or one. Its cost does not grow with the store."""
+        """The names of this run's configurations, sorted; normally none or one. Its cost does not grow with the
+        store."""
 
     def change_token(self) -> str | None:
         """A text that stays equal while nothing changed; None where the provider cannot tell cheaply."""
 
     def documents(self, configuration: str) -> tuple[StoredDocument, ...]:
-        """Every document of one configuration, all versions, whole, in the order in which ties are decided (first wins)."""
+        """Every document of one configuration, all versions, whole, in the order in which ties are decided (first
+        wins)."""
 
     def all_documents(self) -> Iterator[StoredDocument]:
         """Every document of every collection but SystemMetadata, one at a time."""
@@ -114,13 +120,15 @@ class ArtdaqStore(Protocol):
         """Each collection but SystemMetadata, with its number of documents."""
 
     def insert(self, documents: Sequence[NewDocument]) -> None:
-        """Store documents; on return they survive loss of power. A document stored before with the same content is left alone.
+        """Store documents; on return they survive loss of power. A document stored before with the same content is
+        left alone.
 
         The id is made from the content (`documents.document_id`), so that two writers of one document leave one.
         """
 
     def insert_records(self, records: Sequence[Pairs]) -> None:
-        """Store whole records as they are, `_id` included; an equal one that is there is left alone, a different one raises CONFLICT."""
+        """Store whole records as they are, `_id` included; an equal one that is there is left alone, a different
+        one raises CONFLICT."""
 
     def inspect(self) -> Iterator[Finding]:
         """What is wrong with the store itself (index, stray files, site indexes), apart from its documents' content."""
@@ -139,7 +147,8 @@ def run_of(configuration: str) -> int | None:
 
 
 def listing_order(configurations: Sequence[StoredConfiguration]) -> tuple[StoredConfiguration, ...]:
-    """Sorted as the library's find-configurations answers: by the first 19 characters of `assigned` descending, then name."""
+    """Sorted as the library's find-configurations answers: by the first 19 characters of `assigned` descending,
+    then name."""
     by_name = sorted(configurations, key=lambda one: one.name)
     return tuple(sorted(by_name, key=lambda one: one.assigned[:19], reverse=True))
 
@@ -147,7 +156,7 @@ def listing_order(configurations: Sequence[StoredConfiguration]) -> tuple[Stored
 def check_name(what: str, name: str, run: int | None = None) -> None:
     """Raise ArchiveError(BAD_NAME) for a name the library would put unescaped into its JSON, or read as a wildcard."""
     if not name or _BAD_IN_NAME.search(name) or name.endswith("*"):
-        message = f"{what} {name!r} cannot be stored: quotes, backslashes, control characters and a final * are not carried"
+        message = f"{what} {name!r} cannot be stored: no quotes, backslashes, control characters or final *"
         raise ArchiveError(Code.BAD_NAME, message, store=Store.ARTDAQDB, phase=Phase.WRITE, run=run)
 
 
@@ -169,7 +178,8 @@ def open_store(
     remote_host: str | None = None,
     tools_dir: str | None = None,
 ) -> ArtdaqStore:
-    """The provider for a URI: `filesystemdb://…`, `mongodb://…` (also `mongodb+srv://`), or the site's tools over either.
+    """The provider for a URI: `filesystemdb://…`, `mongodb://…` (also `mongodb+srv://`), or the site's tools over
+    either.
 
     Opening touches neither disk nor network. Raises ArchiveError(BAD_CONFIG) for any other URI.
     """

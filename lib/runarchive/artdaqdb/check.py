@@ -1,0 +1,118 @@
+"""`artdaqdb check`: every document exports, every run is whole, nothing is there twice; each finding with its mend."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from runarchive.artdaqdb.export import document_text
+from runarchive.artdaqdb.store import NOT_PROVIDED, SYSTEM_LAYOUT, ArtdaqStore, Finding, StoredDocument, run_of
+from runarchive.errors import ArchiveError
+
+WHOLE = frozenset({"schema", "RunHistory", "metadata", "boot"})
+"""What a whole run holds at least, whoever wrote it."""
+
+
+@dataclass
+class _Configuration:
+    """What the check gathers of one configuration: per (collection, entity, version) the ids and their texts'
+    hashes."""
+
+    entities: set[str] = field(default_factory=set)
+    copies: dict[tuple[str, str, str], list[tuple[str, bytes]]] = field(default_factory=lambda: defaultdict(list))
+
+
+def check_store(store: ArtdaqStore, progress: Callable[[int], None] = lambda count: None) -> Iterator[Finding]:
+    """Every finding about a store, reading each document once; `progress` is told the number of documents read."""
+    yield from store.inspect()
+    gathered: dict[str, _Configuration] = defaultdict(_Configuration)
+    for count, document in enumerate(store.all_documents(), 1):
+        progress(count)
+        yield from _check_document(document)
+        _gather(gathered, document)
+    runs: dict[int, list[str]] = defaultdict(list)
+    for name in gathered:
+        run = run_of(name)
+        if run is not None:
+            runs[run].append(name)
+    for run in sorted(runs):
+        yield from _check_run(run, sorted(runs[run]), gathered)
+    for name, found in gathered.items():
+        yield from _check_copies(name, found)
+
+
+def _gather(gathered: dict[str, _Configuration], document: StoredDocument) -> None:
+    content = document.content or repr(document.record.get("document")).encode("utf-8", "surrogatepass")
+    for name, _ in document.configurations:
+        if name == NOT_PROVIDED:
+            continue
+        found = gathered[name]
+        for entity in document.entities:
+            found.entities.add(entity)
+            found.copies[document.collection, entity, document.version].append((document.id, content))
+
+
+def _check_document(document: StoredDocument) -> Iterator[Finding]:
+    place = f"{document.collection}/{document.id}"
+    run = next((run_of(name) for name, _ in document.configurations), None)
+    if document.problem:
+        mend = "restore the file from a backup, or move it away, `artdaqdb reindex`, and import the run again"
+        yield Finding("unreadable", place, document.problem, mend, run)
+        return
+    if run is None and document.record.table("origin").text("format") != "fhicl":
+        return
+    try:
+        document_text(document)
+    except ArchiveError as error:
+        entity = ", ".join(document.entities) or "a document without entity"
+        mend = "compare the run; `import --add` stores it anew beside it"
+        yield Finding("not loadable", place, f"{entity} cannot be exported: {error.message}", mend, run)
+    lacking = [what for what, there in _named(document) if not there]
+    if lacking:
+        message = f"it has no {', no '.join(lacking)}: listings of the C++ library fail or miss it"
+        yield Finding("malformed", place, message, "correct or remove it with the tool that wrote it", run)
+
+
+def _named(document: StoredDocument) -> tuple[tuple[str, bool], ...]:
+    return (
+        ("version", bool(document.version)),
+        ("entity", bool(document.entities) and all(document.entities)),
+        ("configuration", all(name and assigned for name, assigned in document.configurations)),
+    )
+
+
+def _check_run(run: int, names: list[str], gathered: dict[str, _Configuration]) -> Iterator[Finding]:
+    if len(names) > 1:
+        message = f"the run is there under {len(names)} configurations: {', '.join(names)}"
+        yield Finding("two configurations", f"run {run}", message, f"`compare {run}`, then `waive {run}`", run)
+    for name in names:
+        found = gathered[name]
+        missing = sorted(WHOLE - found.entities)
+        if missing:
+            message = f"{name} is partial: no {', no '.join(missing)}"
+            yield Finding("partial", f"run {run}", message, f"`import {run}` completes it", run)
+        blank = name.partition("/")[2]
+        if any(character.isspace() for character in blank):
+            message = f"{name!r} has a blank: the site's bulkdownloader silently loses all but schema.fcl"
+            yield Finding("blank in name", f"run {run}", message, "export it with `artdaqdb export`", run)
+
+
+def _check_copies(name: str, found: _Configuration) -> Iterator[Finding]:
+    run = run_of(name)
+    for (collection, entity, version), copies in found.copies.items():
+        if len(copies) < 2:
+            continue
+        ids = ", ".join(oid for oid, _ in sorted(copies))
+        if len({content for _, content in copies}) == 1:
+            message = f"{entity} {version} is there {len(copies)} times with one content ({ids})"
+            yield Finding("double", f"{collection}", message, "harmless; the smallest id, or the oldest, is read", run)
+        elif collection == SYSTEM_LAYOUT:
+            message = f"{entity} {version} is there {len(copies)} times with different content ({ids})"
+            yield Finding("double", f"{collection}", message, "the schema is not run data; nothing need be done", run)
+        else:
+            message = (
+                f"{entity} {version} is there {len(copies)} times with different content, one hides the others ({ids})"
+            )
+            mend = f"`compare {run}`; `import --add` stores a newer version"
+            yield Finding("hidden", f"{collection}", message, mend, run)

@@ -1,0 +1,166 @@
+"""Files that a crash or a loss of power leaves either as they were or as they should be, and a lock between
+processes."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from runarchive.errors import ArchiveError, Code
+from runarchive.model import Phase, Store
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_MISPLACED = frozenset({errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP})
+LOCK_FILE = ".archiver-lock"
+
+
+def failed(error: OSError, phase: Phase, doing: str, run: int | None = None) -> ArchiveError:
+    """The ArchiveError for a refused system call: full disk, permission, wrong kind of file, or a store that does
+    not answer."""
+    why = error.strerror or str(error)
+    where = f" ({error.filename})" if error.filename else ""
+    code = Code.UNAVAILABLE
+    if error.errno in _FULL:
+        code = Code.DISK_FULL
+    elif error.errno in _FORBIDDEN:
+        code = Code.PERMISSION
+    elif error.errno in _MISPLACED:
+        code = Code.BAD_CONFIG
+    return ArchiveError(code, f"{doing}: {why}{where}", store=Store.ARTDAQDB, phase=phase, run=run)
+
+
+@contextlib.contextmanager
+def os_errors(phase: Phase, doing: str, run: int | None = None) -> Iterator[None]:
+    """Turn every OSError inside into its ArchiveError."""
+    try:
+        yield
+    except OSError as error:
+        raise failed(error, phase, doing, run) from error
+
+
+def sync_directory(path: Path) -> None:
+    """Make renames and removals in a directory survive loss of power."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _open_for_lock(directory: Path) -> int:
+    """A descriptor that flock takes: the directory itself, or, where a network filesystem refuses that, a file in
+    it."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        return descriptor
+    except BlockingIOError:
+        return descriptor
+    except OSError:
+        os.close(descriptor)
+        return os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o664)
+
+
+@contextlib.contextmanager
+def locked(directory: Path, seconds: float) -> Iterator[None]:
+    """Hold the directory's lock against every other thread and process.
+
+    The kernel frees it when the holder dies. Raises ArchiveError(LOCK_HELD) after `seconds`.
+    """
+    descriptor = _open_for_lock(directory)
+    try:
+        deadline, pause = time.monotonic() + seconds, 0.001
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    message = f"another process has been writing to {directory} for {seconds:g} s"
+                    raise ArchiveError(Code.LOCK_HELD, message, store=Store.ARTDAQDB, phase=Phase.WRITE) from None
+                time.sleep(pause)
+                pause = min(pause * 2, 0.05)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+class NewFiles:
+    """Files written beside their place, made durable together, then moved in one by one.
+
+    A file under its final name is always whole. Leaving the block without `move_in` removes what was prepared.
+    """
+
+    def __init__(self, scratch: Path) -> None:
+        self._scratch = scratch
+        self._moves: list[tuple[Path, Path]] = []
+        self._descriptors: list[int] = []
+
+    def __enter__(self) -> NewFiles:
+        return self
+
+    def add(self, target: Path, data: bytes, mode: int | None = None) -> None:
+        """Prepare the content of `target`, with these permissions or the account's usual ones.
+
+        Its write-back starts at once, so that syncing all of them waits once.
+        """
+        temporary = self._scratch / f".archiver-{os.getpid()}-{os.urandom(6).hex()}.tmp"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        self._moves.append((temporary, target))
+        self._descriptors.append(descriptor)
+        if mode is not None:
+            os.fchmod(descriptor, mode)
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        if len(self._descriptors) >= 128:
+            self.sync()
+
+    def sync(self) -> None:
+        """Wait until what was added so far is on the disk."""
+        while self._descriptors:
+            descriptor = self._descriptors.pop()
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def drop(self, target: Path) -> None:
+        """Forget what was prepared for `target`."""
+        for move in [move for move in self._moves if move[1] == target]:
+            self._moves.remove(move)
+            move[0].unlink()
+
+    def move_in(self) -> None:
+        """Give every prepared file its name, in the order they were added, and make the names durable."""
+        self.sync()
+        directories: dict[Path, None] = {}
+        while self._moves:
+            temporary, target = self._moves[0]
+            os.rename(temporary, target)
+            self._moves.pop(0)
+            directories[target.parent] = None
+        for directory in directories:
+            sync_directory(directory)
+
+    def __exit__(self, *_: object) -> None:
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+        for temporary, _target in self._moves:
+            with contextlib.suppress(FileNotFoundError):
+                temporary.unlink()
+
+
+def left_over(scratch: Path, older_than_seconds: float) -> Sequence[Path]:
+    """Prepared files that an interrupted write left behind, old enough that nobody is still writing them."""
+    limit = time.time() - older_than_seconds
+    return [path for path in sorted(scratch.glob(".archiver-*.tmp")) if path.stat().st_mtime < limit]

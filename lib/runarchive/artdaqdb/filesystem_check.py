@@ -1,0 +1,172 @@
+"""What can be wrong with a database directory apart from its documents' content, and making its indexes anew."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runarchive.artdaqdb.files import NewFiles, left_over, locked, os_errors, sync_directory
+from runarchive.artdaqdb.index import INDEX_FILE, TABLES, Entry, Index, IndexProblem, build_index, entry_of, parse_index
+from runarchive.artdaqdb.journal import Journal
+from runarchive.artdaqdb.store import SYSTEM_METADATA, Finding
+from runarchive.errors import ArchiveError, Code
+from runarchive.model import Phase, Store
+
+if TYPE_CHECKING:
+    from runarchive.artdaqdb.filesystemdb import FilesystemDB
+
+REINDEX = "`artdaqdb reindex`"
+LOCK_SECONDS = 60.0
+
+
+def inspect_files(db: FilesystemDB) -> Iterator[Finding]:
+    """Findings about indexes, journal and stray files, collection by collection."""
+    if not db.path.exists():
+        yield Finding("absent", str(db.path), "there is no database here yet", "the first import makes it")
+        return
+    journal: dict[str, list[Entry]] = {}
+    for line in Journal.of(db.path).read_on():
+        journal.setdefault(line.collection, []).append(line.entry)
+    if not (db.path / SYSTEM_METADATA).is_dir() and db.collections():
+        yield Finding("metadata", SYSTEM_METADATA, "it is missing", "the next import, or any C++ tool, makes it")
+    for collection in db.collections():
+        yield from _inspect_collection(db, collection, journal.get(collection, []))
+    for path in left_over(db.path, older_than_seconds=60):
+        yield Finding("stray", path.name, "an interrupted write left it behind", f"{REINDEX} removes it")
+
+
+def _inspect_collection(db: FilesystemDB, collection: str, noted: list[Entry]) -> Iterator[Finding]:
+    place = f"{collection}/{INDEX_FILE}"
+    files = set(db.document_files(collection))
+    waiting = [entry for entry in noted if entry.id in files]
+    if waiting:
+        message = f"{len(waiting)} documents are written and not in the index yet; the C++ tools do not see them"
+        yield Finding(
+            "unfolded", place, message, f"the end of the import adds them; after a crash the next one, or {REINDEX}"
+        )
+    lost = [entry for entry in noted if entry.id not in files]
+    for entry in lost:
+        names = ", ".join(name for name, _ in entry.configurations)
+        message = f"{', '.join(entry.entities)} of {names} was announced and never written: the import was cut off"
+        yield Finding("cut off", f"{collection}/{entry.id}.json", message, "import the run again")
+    try:
+        index = _index(db.path / collection / INDEX_FILE, files - {entry.id for entry in waiting})
+    except IndexProblem as problem:
+        yield Finding("index", place, f"the index is {problem.kind}: {problem.reason}", REINDEX)
+        return
+    for entry in waiting:
+        index.add(entry)
+    index.settle()
+    yield from _disagreements(db, collection, index, files)
+    for path in sorted((db.path / collection).iterdir()):
+        if path.suffix != ".json" or path.is_dir():
+            yield Finding("stray", f"{collection}/{path.name}", "it is no document", "look at it, then remove it")
+
+
+def _index(path: Path, expected: set[str]) -> Index:
+    try:
+        return parse_index(path.read_text(encoding="utf-8", errors="surrogateescape"))
+    except FileNotFoundError:
+        if expected:
+            raise IndexProblem("missing", f"it is missing, beside {len(expected)} documents") from None
+        return Index()
+
+
+def _facts(index: Index) -> dict[str, set[tuple[str, str]]]:
+    """By id, the (table, name) rows it stands in."""
+    facts: dict[str, set[tuple[str, str]]] = {oid: set() for oid in index.ouid}
+    for table in TABLES[:-1]:
+        for name, ids in index.tables[table].items():
+            for oid in ids:
+                facts.setdefault(oid, set()).add((table, name))
+    return facts
+
+
+def _disagreements(db: FilesystemDB, collection: str, index: Index, files: set[str]) -> Iterator[Finding]:
+    facts = _facts(index)
+    for oid in sorted(files - set(index.ouid)):
+        message = "it is not in the index, so nothing finds it"
+        yield Finding("unindexed", f"{collection}/{oid}.json", message, REINDEX)
+    for oid in sorted(facts.keys() - files):
+        message = "the index names it and there is no such file; the C++ fails on its whole configuration"
+        yield Finding("stale", f"{collection}/{oid}.json", message, f"{REINDEX}, then import the run again")
+    for oid in sorted(files & facts.keys()):
+        document = db.read(collection, oid)
+        if document.problem:
+            continue
+        alone = build_index([entry_of(oid, document.record)])
+        wrong = facts[oid] ^ _facts(alone)[oid]
+        if wrong:
+            named = ", ".join(f"{table} {name!r}" for table, name in sorted(wrong)[:3])
+            message = f"index and document disagree on {named}"
+            yield Finding("stale", f"{collection}/{oid}.json", message, REINDEX)
+
+
+@dataclass(frozen=True, slots=True)
+class Reindexed:
+    """What a reindex did: documents noted by collection, files that are no documents, and where."""
+
+    path: Path
+    documents: dict[str, int]
+    unreadable: tuple[str, ...]
+
+
+def _rebuilt(db: FilesystemDB, collection: str) -> tuple[Index, list[str]]:
+    """The index of all documents of a collection, in the order they were assigned, and the places of unreadable
+    ones."""
+    entries, unreadable = [], []
+    for oid in db.document_files(collection):
+        document = db.read(collection, oid)
+        if document.problem:
+            unreadable.append(document.problem)
+        else:
+            entries.append(entry_of(oid, document.record))
+    entries.sort(key=lambda entry: (min((at for _, at in entry.configurations), default=""), entry.id))
+    return build_index(entries), unreadable
+
+
+def reindex(db: FilesystemDB) -> Reindexed:
+    """Make every index anew from the documents, in place, each replaced at once, under the database's lock."""
+    counts, unreadable = {}, []
+    with os_errors(Phase.WRITE, f"cannot write the indexes of {db.path}"), locked(db.path, LOCK_SECONDS):
+        with NewFiles(db.path) as files:
+            for collection in db.collections():
+                index, bad = _rebuilt(db, collection)
+                place = db.path / collection / INDEX_FILE
+                mode = place.stat().st_mode & 0o7777 if place.exists() else None
+                files.add(place, index.text().encode("utf-8", "surrogateescape"), mode)
+                counts[collection] = len(index.ouid)
+                unreadable += bad
+            files.move_in()
+        Journal.of(db.path).path.unlink(missing_ok=True)
+        for path in left_over(db.path, older_than_seconds=60):
+            path.unlink(missing_ok=True)
+        sync_directory(db.path)
+    return Reindexed(db.path, counts, tuple(unreadable))
+
+
+def reindex_sibling(db: FilesystemDB) -> Reindexed:
+    """Make a database `<directory>_new` beside this one, with every document and new indexes, as the C++ tool does.
+
+    Raises ArchiveError(CONFLICT) if that directory is there already.
+    """
+    target = db.path.with_name(db.path.name + "_new")
+    with os_errors(Phase.WRITE, f"cannot write {target}"):
+        if target.exists():
+            message = f"{target} is there already"
+            hint = "move it away first"
+            raise ArchiveError(Code.CONFLICT, message, store=Store.ARTDAQDB, phase=Phase.WRITE, hint=hint)
+        building = target.with_name(f".{target.name}.part")
+        shutil.rmtree(building, ignore_errors=True)
+        with locked(db.path, LOCK_SECONDS):
+            for name in [*db.collections(), SYSTEM_METADATA]:
+                if (db.path / name).is_dir():
+                    shutil.copytree(db.path / name, building / name, ignore=shutil.ignore_patterns(INDEX_FILE))
+        copy = type(db)(f"filesystemdb://{building}")
+        made = reindex(copy)
+        building.rename(target)
+        sync_directory(target.parent)
+    return Reindexed(target, made.documents, made.unreadable)

@@ -1,0 +1,374 @@
+"""`filesystemdb://`: a database in a directory, in the C++ library's format.
+
+A collection is a sub-directory, a document a file `<id>.json` in it, found through the collection's `index.json`.
+Documents are
+written beside their place, made durable, noted in a journal and moved in; the indexes follow by `fold`, because
+writing an index
+costs as much as it is long.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runarchive.artdaqdb.documents import document_id, now, record_id, record_text, stored_from_text
+from runarchive.artdaqdb.files import NewFiles, left_over, locked, os_errors, sync_directory
+from runarchive.artdaqdb.index import (
+    INDEX_FILE,
+    Entry,
+    Index,
+    IndexProblem,
+    entry_of,
+    parse_configurations,
+    parse_index,
+)
+from runarchive.artdaqdb.journal import Journal, Line
+from runarchive.artdaqdb.memory import Memory, remember_listing, remembered_listing
+from runarchive.artdaqdb.store import (
+    SYSTEM_METADATA,
+    Finding,
+    NewDocument,
+    StoredConfiguration,
+    StoredDocument,
+    check_new,
+    listing_order,
+)
+from runarchive.errors import ArchiveError, Code
+from runarchive.fhicl.json_text import write_json
+from runarchive.fhicl.pairs import Pairs
+from runarchive.model import Phase, Store
+
+PREFIX = "filesystemdb://"
+LOCK_SECONDS = 60.0
+FOLD_AFTER = 2000
+"""So many documents are at least written between two folds of one job."""
+CACHE_FROM = 5000
+"""Below so many documents reading the index is as quick as reading a remembered listing."""
+
+Signature = tuple[tuple[str, int, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    collection: str
+    entry: Entry
+    data: bytes
+    record: Pairs | None = None
+
+
+class FilesystemDB:
+    """One database directory; see `ArtdaqStore` for what each method promises."""
+
+    provider = "filesystem"
+
+    def __init__(self, uri: str) -> None:
+        path = os.path.expanduser(os.path.expandvars(uri.removeprefix(PREFIX)))
+        if not path.startswith("/") or path.rstrip("/") == "":
+            message = f"{uri!r} names no directory: write filesystemdb:// and an absolute path"
+            raise ArchiveError(Code.BAD_CONFIG, message, store=Store.ARTDAQDB, phase=Phase.CONNECT)
+        self.path = Path(path.rstrip("/"))
+        self._mutex = threading.RLock()
+        self._memory = Memory()
+        self._loaded: Signature | None = None
+        self._journal = Journal.of(self.path)
+        self._unfolded = 0
+        self._pending: list[Line] = []
+        self._broken: dict[str, IndexProblem] = {}
+
+    @property
+    def uri(self) -> str:
+        """The URI; it never holds a password."""
+        return f"{PREFIX}{self.path}"
+
+    def ping(self) -> str:
+        """The directory and whether it can be written; raises where it is there and cannot be read."""
+        with os_errors(Phase.CONNECT, f"cannot read {self.path}"):
+            if not self.path.exists():
+                return f"{self.path}: not there yet; the first import makes it"
+            names = self._collections()
+        access = "writable" if os.access(self.path, os.W_OK) else "read-only"
+        return f"{self.path}: {len(names)} collections, {access}"
+
+    def _collections(self) -> list[str]:
+        try:
+            with os.scandir(self.path) as entries:
+                return sorted(entry.name for entry in entries if entry.is_dir() and entry.name != SYSTEM_METADATA)
+        except FileNotFoundError:
+            return []
+
+    def document_files(self, collection: str) -> list[str]:
+        """The ids of the files of a collection, sorted, whether indexed or not."""
+        with os_errors(Phase.LIST, f"cannot list {collection}"), os.scandir(self.path / collection) as entries:
+            names = (entry.name for entry in entries)
+            return sorted(name[:-5] for name in names if name.endswith(".json") and name != INDEX_FILE)
+
+    def collections(self) -> dict[str, int]:
+        """Each collection with the number of its document files."""
+        with os_errors(Phase.LIST, f"cannot list {self.path}"):
+            return {name: len(self.document_files(name)) for name in self._collections()}
+
+    def _signature(self) -> Signature:
+        rows = []
+        for name in self._collections():
+            try:
+                found = (self.path / name / INDEX_FILE).stat()
+                row = (found.st_mtime_ns, found.st_size, found.st_ino)
+            except FileNotFoundError:
+                row = (0, 0, 0)
+            if name in self._broken:
+                row = (row[0], row[1], (self.path / name).stat().st_mtime_ns)
+            rows.append((name, *row))
+        return tuple(rows)
+
+    def change_token(self) -> str | None:
+        """Changes whenever an index or the journal does; a few `stat` calls."""
+        with self._mutex, os_errors(Phase.LIST, f"cannot look at {self.path}"):
+            self._broken = {name: problem for name, problem in self._broken.items() if (self.path / name).is_dir()}
+            return json.dumps([self._signature(), Journal.of(self.path).stat()])
+
+    def _load(self, lines: Iterable[Line]) -> None:
+        self._memory, self._broken, self._pending = Memory(), {}, []
+        noted = {(line.collection, line.entry.id) for line in lines}
+        for name in self._collections():
+            try:
+                self._memory.add_index(name, parse_configurations(self._index_text(name, noted)))
+            except IndexProblem as problem:
+                self._broken[name] = problem
+                for found in self._read_all(name):
+                    if not found.problem:
+                        self._memory.add(name, entry_of(found.id, found.record))
+
+    def _index_text(self, collection: str, noted: Iterable[tuple[str, str]] = ()) -> str:
+        try:
+            return (self.path / collection / INDEX_FILE).read_text(encoding="utf-8", errors="surrogateescape")
+        except FileNotFoundError:
+            known = {oid for name, oid in noted if name == collection}
+            lost = [oid for oid in self.document_files(collection) if oid not in known]
+            if lost:
+                raise IndexProblem("missing", f"it is missing, beside {len(lost)} documents") from None
+            return Index().text()
+
+    def _refresh(self) -> Memory:
+        """Bring the memory up to date. The journal is read before the indexes: a fold writes them before it ends
+        the journal."""
+        with self._mutex, os_errors(Phase.LIST, f"cannot read {self.path}"):
+            lines = self._journal.read_on()
+            signature = self._signature()
+            if signature != self._loaded:
+                self._journal.rewind()
+                lines = self._journal.read_on()
+                self._unfolded = 0
+                self._load(lines)
+                self._loaded = self._signature() if self._broken else signature
+            self._unfolded += len(lines)
+            waiting, self._pending = self._pending + lines, []
+            for line in waiting:
+                if (self.path / line.collection / f"{line.entry.id}.json").exists():
+                    self._memory.add(line.collection, line.entry)
+                else:
+                    self._pending.append(line)
+            return self._memory
+
+    def list_configurations(self, details: bool = False) -> tuple[StoredConfiguration, ...]:
+        """All configurations; without details from a remembered listing if nothing changed since."""
+        token = self.change_token() or ""
+        if self._loaded is None and not details:
+            remembered = remembered_listing(self.path, token)
+            if remembered is not None:
+                return tuple(remembered)
+        memory = self._refresh()
+        with self._mutex:
+            listing = listing_order(list(memory.configurations()))
+        if details:
+            return self._with_versions(listing)
+        if memory.count >= CACHE_FROM and token == self.change_token():
+            remember_listing(self.path, token, listing)
+        return listing
+
+    def _with_versions(self, listing: Iterable[StoredConfiguration]) -> tuple[StoredConfiguration, ...]:
+        versions: dict[tuple[str, str], str] = {}
+        for name in self._collections():
+            if name in self._broken:
+                versions.update({(name, one.id): one.version for one in self._read_all(name)})
+                continue
+            tables = parse_index(self._index_text(name, {(name, oid) for oid in self.document_files(name)})).tables
+            versions.update({(name, oid): version for version, ids in tables["version"].items() for oid in ids})
+        for line in Journal.of(self.path).read_on():
+            versions[line.collection, line.entry.id] = line.entry.version or ""
+        detailed = []
+        for one in listing:
+            held = self._memory.documents.get(one.name, [])
+            found = {versions[place] for place in held if versions.get(place)}
+            detailed.append(StoredConfiguration(one.name, one.assigned, len(held), tuple(sorted(found))))
+        return tuple(detailed)
+
+    def configurations_of(self, run: int) -> tuple[str, ...]:
+        """The configuration names of one run, sorted."""
+        memory = self._refresh()
+        with self._mutex:
+            return tuple(sorted(memory.runs.get(run, ())))
+
+    def read(self, collection: str, oid: str) -> StoredDocument:
+        """One document file; what cannot be read comes back with its problem."""
+        place = f"{collection}/{oid}.json"
+        try:
+            text = (self.path / place).read_text(encoding="utf-8", errors="surrogateescape")
+            return stored_from_text(text, oid, collection)
+        except FileNotFoundError:
+            problem = "it is in the index, but its file is missing"
+        except OSError as error:
+            problem = f"it cannot be read: {error.strerror}"
+        except (ArchiveError, ValueError, RecursionError) as error:
+            problem = f"it is not a JSON document: {error}"
+        return StoredDocument(oid, collection, (), "", (), (), Pairs(), f"{place}: {problem}")
+
+    def documents(self, configuration: str) -> tuple[StoredDocument, ...]:
+        """Every document the index names for one configuration, smallest id first."""
+        memory = self._refresh()
+        with self._mutex:
+            places = sorted(memory.documents.get(configuration, ()), key=lambda place: place[1])
+        return tuple(self.read(collection, oid) for collection, oid in places)
+
+    def _read_all(self, collection: str) -> Iterator[StoredDocument]:
+        return (self.read(collection, oid) for oid in self.document_files(collection))
+
+    def all_documents(self) -> Iterator[StoredDocument]:
+        """Every document file, indexed or not."""
+        for name in self._collections():
+            yield from self._read_all(name)
+
+    def insert(self, documents: Sequence[NewDocument]) -> None:
+        """Store new documents; the indexes follow at the next fold, which comes by itself every so many documents."""
+        at = now()
+        prepared = []
+        for new in documents:
+            check_new(new)
+            oid = document_id(new)
+            entry = Entry(oid, new.version, ((new.configuration, at),), (new.entity,), (), (str(new.run),))
+            data = record_text(new, oid, at).encode("utf-8", "surrogateescape")
+            prepared.append(_Prepared(new.collection, entry, data))
+        self._write(prepared)
+
+    def insert_records(self, records: Sequence[Pairs]) -> None:
+        """Store whole records under their own ids."""
+        prepared = []
+        for record in records:
+            data = write_json(record).encode("utf-8", "surrogateescape")
+            entry = entry_of(record_id(record), record)
+            prepared.append(_Prepared(record.text("collection"), entry, data, record))
+        self._write(prepared)
+
+    def _to_write(self, prepared: Sequence[_Prepared]) -> Iterator[tuple[_Prepared, bool]]:
+        """What is not known yet, each with whether its file is still to be written."""
+        memory = self._refresh()
+        for one in prepared:
+            if one.collection in self._broken:
+                problem = self._broken[one.collection]
+                message = f"the index of {one.collection} in {self.path} is {problem.kind}: {problem.reason}"
+                hint = f"`tui-archiver artdaqdb reindex --uri {self.uri}`, then again"
+                raise ArchiveError(Code.CORRUPT, message, store=Store.ARTDAQDB, phase=Phase.WRITE, hint=hint)
+            configurations = [name for name, _ in one.entry.configurations]
+            known = any(memory.has(name, one.collection, one.entry.id) for name in configurations)
+            if known and one.record is None:
+                continue
+            there = self.read(one.collection, one.entry.id)
+            if there.problem:
+                yield one, True
+                continue
+            if one.record is not None and there.record != one.record:
+                message = f"{one.collection}/{one.entry.id} is there with another content"
+                raise ArchiveError(Code.CONFLICT, message, store=Store.ARTDAQDB, phase=Phase.WRITE)
+            if not known:
+                yield _Prepared(one.collection, entry_of(one.entry.id, there.record), b""), False
+
+    def _write(self, prepared: Sequence[_Prepared]) -> None:
+        with os_errors(Phase.WRITE, f"cannot write to {self.path}"):
+            wanted = list(self._to_write(prepared))
+            if not wanted:
+                return
+            self._make_directories({one.collection for one, _ in wanted})
+            with NewFiles(self.path) as files:
+                for one, fresh in wanted:
+                    if fresh:
+                        files.add(self._place(one), one.data)
+                files.sync()
+                with locked(self.path, LOCK_SECONDS):
+                    for one, fresh in wanted:
+                        if fresh and self._place(one).exists():
+                            files.drop(self._place(one))
+                    Journal.of(self.path).append([Line(one.collection, one.entry) for one, _ in wanted])
+                    files.move_in()
+            memory = self._refresh()
+        if self._unfolded >= max(FOLD_AFTER, memory.count // 8):
+            self.fold()
+
+    def _place(self, one: _Prepared) -> Path:
+        return self.path / one.collection / f"{one.entry.id}.json"
+
+    def _make_directories(self, collections: set[str]) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        metadata = self.path / SYSTEM_METADATA
+        for name in sorted(collections):
+            (self.path / name).mkdir(exist_ok=True)
+        if not metadata.is_dir():
+            from runarchive.artdaqdb.system_metadata import system_metadata
+
+            metadata.mkdir(exist_ok=True)
+            oid, text = system_metadata(self.uri)
+            with NewFiles(self.path) as files:
+                files.add(metadata / f"{oid}.json", text.encode())
+                files.move_in()
+
+    def fold(self) -> None:
+        """Bring every index up to date with what was written since, each at once and durably, and end the journal."""
+        if not self._journal.path.exists():
+            return
+        with os_errors(Phase.WRITE, f"cannot write the indexes of {self.path}"), locked(self.path, LOCK_SECONDS):
+            journal = Journal.of(self.path)
+            entries: dict[str, list[Entry]] = defaultdict(list)
+            for line in journal.read_on():
+                if (self.path / line.collection / f"{line.entry.id}.json").exists():
+                    entries[line.collection].append(line.entry)
+            for collection, added in entries.items():
+                self._fold_collection(collection, added)
+            journal.path.unlink(missing_ok=True)
+            sync_directory(self.path)
+            for path in left_over(self.path, older_than_seconds=3600):
+                path.unlink(missing_ok=True)
+
+    def _fold_collection(self, collection: str, added: list[Entry]) -> None:
+        """Merge documents into one index; if the C++ library wrote it meanwhile, start from what it wrote."""
+        place = self.path / collection / INDEX_FILE
+        while True:
+            before = place.stat() if place.exists() else None
+            try:
+                index = parse_index(self._index_text(collection, {(collection, entry.id) for entry in added}))
+            except IndexProblem as problem:
+                message = f"the index of {collection} in {self.path} is {problem.kind}: {problem.reason}"
+                hint = f"`tui-archiver artdaqdb reindex --uri {self.uri}`; nothing is lost"
+                raise ArchiveError(Code.CORRUPT, message, store=Store.ARTDAQDB, phase=Phase.WRITE, hint=hint) from None
+            for entry in added:
+                index.add(entry)
+            with NewFiles(self.path) as files:
+                data = index.text().encode("utf-8", "surrogateescape")
+                files.add(place, data, None if before is None else before.st_mode & 0o7777)
+                files.sync()
+                after = place.stat() if place.exists() else None
+                if (before and (before.st_mtime_ns, before.st_size)) == (after and (after.st_mtime_ns, after.st_size)):
+                    files.move_in()
+                    return
+
+    def inspect(self) -> Iterator[Finding]:
+        """Where indexes, journal and files disagree."""
+        from runarchive.artdaqdb.filesystem_check import inspect_files
+
+        return inspect_files(self)
+
+    def close(self) -> None:
+        """Nothing is held open."""

@@ -1,0 +1,103 @@
+"""What was written to a FilesystemDB since its indexes were last brought up to date.
+
+One file in the database directory, which the C++ library does not look at: its collections are the sub-directories.
+A line a
+document, appended before the documents get their names, so that no crash leaves a document that nobody knows of.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from runarchive.artdaqdb.index import Entry
+
+JOURNAL_FILE = ".archiver-journal"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One document in the journal: where it is, and its entry in the index to come."""
+
+    collection: str
+    entry: Entry
+
+
+def encode(line: Line) -> bytes:
+    """A journal line: one JSON array and a line feed."""
+    one = line.entry
+    fields = [line.collection, one.id, one.version, one.configurations, one.entities, one.aliases, one.runs]
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass") + b"\n"
+
+
+def decode(data: bytes) -> Line | None:
+    """The line, or None for what is no journal line (a write that was cut off)."""
+    try:
+        collection, oid, version, configurations, entities, aliases, runs = json.loads(data)
+        named = tuple((str(name), str(at)) for name, at in configurations)
+    except (ValueError, TypeError):
+        return None
+    return Line(collection, Entry(oid, version, named, tuple(entities), tuple(aliases), tuple(runs)))
+
+
+@dataclass(slots=True)
+class Journal:
+    """Reads on from where it stood; the file's inode tells whether it is still the same journal."""
+
+    path: Path
+    inode: int = 0
+    offset: int = 0
+
+    @classmethod
+    def of(cls, directory: Path) -> Journal:
+        """The journal of a database directory."""
+        return cls(directory / JOURNAL_FILE)
+
+    def stat(self) -> tuple[int, int]:
+        """Inode and size; zeros while there is none."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return (0, 0)
+        return (found.st_ino, found.st_size)
+
+    def rewind(self) -> None:
+        """Read from the beginning next time."""
+        self.inode, self.offset = 0, 0
+
+    def read_on(self) -> list[Line]:
+        """The lines that came since the last call; all of them if the journal was replaced."""
+        inode, size = self.stat()
+        if not inode:
+            self.rewind()
+            return []
+        if inode != self.inode or size < self.offset:
+            self.inode, self.offset = inode, 0
+        if size == self.offset:
+            return []
+        with self.path.open("rb") as file:
+            self.inode = os.fstat(file.fileno()).st_ino
+            file.seek(self.offset)
+            data = file.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        self.offset += len(whole)
+        return [line for line in map(decode, whole.split(b"\n")) if line is not None]
+
+    def append(self, lines: list[Line]) -> None:
+        """Add lines and make them durable; on failure the file is as it was. The caller holds the database's lock."""
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o664)
+        try:
+            size = os.lseek(descriptor, 0, os.SEEK_END)
+            torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+            view = memoryview((b"\n" if torn else b"") + b"".join(map(encode, lines)))
+            try:
+                while view:
+                    view = view[os.write(descriptor, view) :]
+                os.fdatasync(descriptor)
+            except OSError:
+                os.ftruncate(descriptor, size)
+                raise
+        finally:
+            os.close(descriptor)
