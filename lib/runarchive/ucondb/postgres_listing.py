@@ -42,7 +42,7 @@ def read_versions(dsn: str, folder: str, object_name: str, *, timeout: float) ->
             connection.set_session(readonly=True, autocommit=True)
             with connection.cursor() as cursor:
                 cursor.execute(query, (object_name,))
-                rows = [UconVersion(*row[:4], tuple(row[4]), *row[5:]) for row in cursor]
+                rows = [UconVersion._make((*row[:4], tuple(row[4]), *row[5:])) for row in cursor]
         finally:
             connection.close()
     except psycopg2.Error as error:

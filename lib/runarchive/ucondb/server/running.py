@@ -1,0 +1,125 @@
+"""The HTTP server that carries the application: threads, connections kept open, limits, a clean end."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import logging
+import socket
+import ssl
+import threading
+from typing import Any
+
+from cheroot import wsgi
+from cheroot.server import HTTPConnection, HTTPRequest
+from cheroot.ssl.builtin import BuiltinSSLAdapter
+
+from runarchive.errors import ArchiveError, Code
+from runarchive.model import Phase, Store
+from runarchive.ucondb.server.app import UconApp
+from runarchive.ucondb.server.body import RequestBody
+
+MAX_BODY = 1 << 30
+_THREADS = 24
+_IDLE_SECONDS = 30
+_KEPT_OPEN = 500
+_LONGEST_HEADERS = 64 * 1024
+_log = logging.getLogger("runarchive.ucondb.server")
+
+
+class _Request(HTTPRequest):
+    """A request whose body is read by the application, in pieces, after it has looked at the credentials."""
+
+    def respond(self) -> None:
+        length = None if self.chunked_read else int(self.inheaders.get(b"Content-Length", 0))
+        body = RequestBody(self.conn.rfile, length, self.server.max_upload)
+        self.rfile = body
+        self.server.gateway(self).respond()
+        if self.ready:
+            self.ensure_headers_sent()
+        if self.chunked_write:
+            self.conn.wfile.write(b"0\r\n\r\n")
+        if not body.finished:
+            body.drop()
+        self.close_connection = self.close_connection or not body.finished
+
+
+class _Connection(HTTPConnection):
+    RequestHandlerClass = _Request
+
+
+class _Server(wsgi.Server):
+    ConnectionClass = _Connection
+    max_upload = MAX_BODY
+
+    def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
+        _log.log(level, "%s", msg, exc_info=traceback)
+
+
+class RunningServer:
+    """A server on an address of its own; `port` 0 takes a free one. It runs in threads from `start` to `stop`."""
+
+    def __init__(
+        self,
+        app: UconApp,
+        *,
+        host: str,
+        port: int,
+        threads: int = _THREADS,
+        certificate: str = "",
+        private_key: str = "",
+        max_body: int = MAX_BODY,
+    ) -> None:
+        self._app = app
+        self._host = host
+        self._server: Any = _Server(
+            (host, port), app, numthreads=threads, server_name="", timeout=_IDLE_SECONDS, request_queue_size=128
+        )
+        self._server.max_upload = max_body
+        self._server.max_request_header_size = _LONGEST_HEADERS
+        self._server.keep_alive_conn_limit = _KEPT_OPEN
+        self._server.nodelay = True
+        if certificate:
+            adapter = BuiltinSSLAdapter(certificate, private_key or certificate)
+            adapter.context.minimum_version = ssl.TLSVersion.TLSv1_2
+            self._server.ssl_adapter = adapter
+        self._scheme = "https" if certificate else "http"
+        self._thread = threading.Thread(target=self._serve, name="ucondb-server", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """What clients take as their `server_url`."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{self._scheme}://{host}:{self._server.bind_addr[1]}{self._app.prefix}"
+
+    def start(self) -> str:
+        """Listen, and return the URL; raises ArchiveError(CONNECTION_REFUSED) when the address is not to be had."""
+        try:
+            self._server.prepare()
+        except OSError as error:
+            raise ArchiveError(
+                Code.CONNECTION_REFUSED, f"cannot serve on {self._host}: {error}", store=Store.UCONDB,
+                phase=Phase.CONNECT, hint="choose another --host or --port",
+            ) from error
+        self._thread.start()
+        return self.url
+
+    def stop(self) -> None:
+        """Take no more connections, finish the requests in hand, close the store."""
+        self._server.stop()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._app.storage.close()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(KeyboardInterrupt, SystemExit):
+            self._server.serve()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from this machine only."""
+    try:
+        addresses = {info[4][0] for info in socket.getaddrinfo(host, None)}
+    except OSError:
+        return False
+    return all(ipaddress.ip_address(str(address).partition("%")[0]).is_loopback for address in addresses)
