@@ -1,12 +1,16 @@
-"""Fixtures that more than one folder of tests uses: the real servers."""
+"""Fixtures that more than one folder of tests uses: the real servers, and what real programs left behind."""
 
 from __future__ import annotations
 
+import tarfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests import servers
+
+GOLDEN = Path(__file__).parent / "golden"
 
 
 def pytest_sessionfinish() -> None:
@@ -50,3 +54,12 @@ def postgres_database() -> Iterator[str]:
         pytest.skip(str(reason))
     yield dsn
     servers.drop_postgres_database(dsn)
+
+
+@pytest.fixture(scope="session")
+def golden_mongodb(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the real library left in, and read from, a real MongoDB; the README in it explains it."""
+    directory = tmp_path_factory.mktemp("golden_mongodb")
+    with tarfile.open(GOLDEN / "mongodb.tar.xz") as packed:
+        packed.extractall(directory, filter="data")
+    return directory / "mongodb"

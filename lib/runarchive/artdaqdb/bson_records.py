@@ -59,7 +59,7 @@ def _of_binary(value: bytes) -> Pairs:
 def _of_code(value: Any) -> Pairs:
     shown = Pairs([("$code", str(value))])
     if value.scope is not None:
-        shown.append("$scope", decode(bson.encode(value.scope)))
+        shown.append("$scope", value.scope if isinstance(value.scope, Pairs) else decode(bson.encode(value.scope)))
     return shown
 
 

@@ -112,34 +112,45 @@ def _indexes(database: PlainDatabase, collection: str, uri: str) -> Iterator[Fin
 
 
 def _malformed(database: PlainDatabase, collection: str) -> Iterator[Finding]:
-    for query, message in _BREAKS:
-        for found in database[collection].find(query, {"_id": 1}).limit(20):
-            mend = "correct or remove it with its writer; this program lists past it"
-            yield Finding("malformed", f"{collection}/{found['_id']}", message, mend)
+    """Documents that break the C++ library for everybody who uses the database, found in one pass on the server."""
+    stages: list[dict[str, Any]] = [
+        {"$project": {kind: broken for kind, (broken, _) in _BREAKS.items()}},
+        {"$match": {"$or": [{kind: True} for kind in _BREAKS]}},
+        {"$limit": 1000},
+    ]
+    for row in database[collection].aggregate(stages):
+        for kind, (_, message) in _BREAKS.items():
+            if row[kind]:
+                mend = "have its writer correct or remove it; this program lists past it"
+                yield Finding("malformed", f"{collection}/{row['_id']}", message, mend)
 
 
-def _entry_without(field: str, rule: dict[str, Any]) -> dict[str, Any]:
-    """Documents with an entry of `configurations` whose field does not obey the rule."""
-    return {"configurations": {"$elemMatch": {"$or": [{field: {"$exists": False}}, {field: {"$not": rule}}]}}}
+def _type_is_not(value: str, bson_type: str) -> dict[str, Any]:
+    return {"$ne": [{"$type": value}, bson_type]}
 
 
+def _any_configuration(broken: dict[str, Any]) -> dict[str, Any]:
+    entries = {"$cond": [{"$isArray": "$configurations"}, "$configurations", []]}
+    return {"$anyElementTrue": [{"$map": {"input": entries, "as": "one", "in": broken}}]}
+
+
+_IS_TABLE = {"$eq": [{"$type": "$$one"}, "object"]}
+_NO_NAME = {"$or": [_type_is_not("$$one.name", "string"), {"$eq": ["$$one.name", ""]}]}
+_TIME_LENGTH = {"$strLenBytes": {"$cond": [_type_is_not("$$one.assigned", "string"), "", "$$one.assigned"]}}
 _LISTING = "the C++ library's list of configurations fails for the whole database"
-_BREAKS: tuple[tuple[dict[str, Any], str], ...] = (
-    (
-        {"configurations": {"$elemMatch": {"$not": {"$type": "object"}}}},
-        f"an entry of configurations is no object: {_LISTING}",
+_BREAKS: dict[str, tuple[dict[str, Any], str]] = {
+    "no_table": (
+        _any_configuration(_type_is_not("$$one", "object")),
+        f"an entry of configurations has no name and time: {_LISTING}",
     ),
-    (
-        {"configurations": {"$elemMatch": {"name": {"$not": {"$type": "string", "$ne": ""}}, "$nor": [{"$type": 2}]}}},
-        f"a configuration without a name: {_LISTING}",
-    ),
-    (
-        {"configurations": {"$elemMatch": {"assigned": {"$not": {"$regex": "^.{19}"}}}}},
+    "no_name": (_any_configuration({"$and": [_IS_TABLE, _NO_NAME]}), f"a configuration without a name: {_LISTING}"),
+    "no_time": (
+        _any_configuration({"$and": [_IS_TABLE, {"$lt": [_TIME_LENGTH, 19]}]}),
         f"a configuration without a time: {_LISTING}",
     ),
-    ({"entities": {"$not": {"$type": "array"}}}, "no entities: the C++ library's find-entities fails"),
-    (
-        {"version": {"$not": {"$type": "string"}}},
+    "no_entities": (_type_is_not("$entities", "array"), "no entities: the C++ library's find-entities fails"),
+    "no_version": (
+        _type_is_not("$version", "string"),
         "no version: the C++ library's find-versions of this collection fails",
     ),
-)
+}

@@ -17,7 +17,8 @@ DATES_UP_TO = 100_000
 
 PLAIN: CodecOptions[dict[str, Any]] = CodecOptions(unicode_decode_error_handler="replace")
 _TOO_BIG = frozenset({17217, 31299, 10334})
-_WRITE_COUNTS = ("insert calls", "update calls", "modify calls", "remove calls", "truncate calls", "reserve calls")
+_WRITE_COUNTS = ("insert calls", "update calls", "remove calls")
+_MORE_WRITE_COUNTS = ("modify", "modify calls", "truncate calls", "bulk loaded cursor insert calls")
 
 PlainDatabase = Database[dict[str, Any]]
 
@@ -116,22 +117,26 @@ def configurations_of(database: PlainDatabase, collections: Iterable[str], run: 
 def change_token(database: PlainDatabase, collections: Iterable[str]) -> str | None:
     """A text that changes with every write: which server process answers, and its own counts for each collection.
 
-    The counts of writes begin anew with the process, so the process is part of the token. None where any of it is not
-    to be had: a cluster, another storage engine, missing rights.
+    The counts of writes begin anew with the process, so the process is part of the token. A transaction counts its
+    writes before they can be seen; a replica set, where alone there are transactions, adds the time of its last write,
+    which also moves by itself every ten seconds. None where any of it is not to be had: a cluster, another storage
+    engine, missing rights.
     """
     hello = database.client.admin.command("hello")
     process = hello.get("topologyVersion", {}).get("processId")
     if process is None or hello.get("msg") == "isdbgrid":
         return None
     rows: list[object] = [str(process)]
+    if "setName" in hello:
+        rows.append(str(hello.get("lastWrite", {}).get("opTime")))
     for name in sorted(collections):
         try:
             stats = database.command("collStats", name)
         except OperationFailure:
             return None
         writes = stats.get("wiredTiger", {}).get("cursor", {})
-        if any(count not in writes for count in _WRITE_COUNTS[:4]):
+        if any(count not in writes for count in _WRITE_COUNTS):
             return None
-        rows.append([name, stats.get("count"), stats.get("size"), [writes.get(count) for count in _WRITE_COUNTS]])
-        rows.append(str(stats.get("wiredTiger", {}).get("uri")))
+        calls = [writes.get(count) for count in (*_WRITE_COUNTS, *_MORE_WRITE_COUNTS)]
+        rows.append([name, stats["wiredTiger"].get("uri"), stats.get("count"), stats.get("size"), calls])
     return json.dumps(rows)
