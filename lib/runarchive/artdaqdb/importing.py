@@ -59,7 +59,7 @@ class Rendering:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a run should be in the store.
+    """What a run should be in the store; `configuration` is its name without the run.
 
     `entities` are (entity, FHiCL text) for RunHistory; `schema` goes to SystemLayout; `originals` is None where it
     is not kept.
@@ -71,10 +71,15 @@ class Wanted:
     schema: str
     originals: str | None = None
 
+    @property
+    def full_name(self) -> str:
+        """The configuration as the store names it: `<run>/<configuration>`."""
+        return f"{self.run}/{self.configuration}"
+
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """The comparison, document by document, by entity name."""
+    """The comparison, document by document, by entity name; `configuration` is the store's name, `<run>/<name>`."""
 
     state: ImportState
     configuration: str
@@ -170,7 +175,7 @@ def _look(store: ArtdaqStore, wanted: Wanted, others: Others | None) -> tuple[As
     names = store.configurations_of(wanted.run)
     if not names:
         everything = (*_texts(wanted), SCHEMA)
-        return Assessment(ImportState.ABSENT, wanted.configuration, missing=everything), ()
+        return Assessment(ImportState.ABSENT, wanted.full_name, missing=everything), ()
     if len(names) > 1:
         return Assessment(ImportState.TWO_CONFIGURATIONS, names[0], configurations=names), ()
     documents = store.documents(names[0])
@@ -185,7 +190,10 @@ def compare(
     export = export_documents(documents)
     held = {one.entity: one for one in export.files if one.collection == RUN_HISTORY}
     has_schema = any(one.entity == SCHEMA and one.collection == SYSTEM_LAYOUT for one in export.files)
-    same, missing, grown, different = [], [], [], [place for place, _ in export.failures]
+    same: list[str] = []
+    missing: list[str] = []
+    grown: list[str] = []
+    different = [place for place, _ in export.failures]
     for entity, text in ours.items():
         if entity in different:
             continue

@@ -1,0 +1,298 @@
+"""`tui-archiver artdaqdb`: look at the intermediate store, fill it, read it back, check and mend it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runarchive.artdaqdb.store import ArtdaqStore, Finding, StoredConfiguration, open_store
+from runarchive.clean import clean
+from runarchive.cli.output import emit, emit_json, talk
+from runarchive.errors import ArchiveError, Code, ExitCode, UsageError
+from runarchive.model import Phase, Store
+
+if TYPE_CHECKING:
+    from runarchive.config import Config
+
+Action = Callable[[argparse.Namespace, ArtdaqStore], int]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the sub-commands."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    def add(name: str, summary: str) -> argparse.ArgumentParser:
+        sub = actions.add_parser(name, help=summary, description=summary)
+        sub.add_argument("--uri", metavar="URI", help="filesystemdb:///PATH or mongodb://…, instead of the config's")
+        for flag in ("--json", "--read-only"):
+            sub.add_argument(flag, action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        sub.add_argument("-c", "--config", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        return sub
+
+    add("list", "the runs that the store holds")
+    imported = add("import", "bring run directories into the store")
+    imported.add_argument("directories", metavar="DIR", nargs="+", type=Path, help="named by its run number")
+    imported.add_argument("--add", action="store_true", help="store ours beside another writer's")
+    imported.add_argument("--originals", choices=("always", "needed", "never"), help="else the config's, or always")
+    imported.add_argument("--schema", metavar="DIR", type=Path, help="directory of schema.fcl; else the config's")
+    exported = add("export", "write a run's documents as FHiCL files")
+    exported.add_argument("run", metavar="RUN", nargs="?", type=int)
+    exported.add_argument("--all", action="store_true", help="every run, each in a directory of its number")
+    exported.add_argument("--out", metavar="DIR", type=Path, required=True)
+    exported.add_argument("--configuration", metavar="NAME", help="where a run has several, or for what is no run")
+    exported.add_argument("--layout", choices=("flat", "bulkdownloader"), default="flat")
+    add("check", "every document, index and run; each finding with its mend")
+    mended = add("reindex", "make the indexes of a FilesystemDB anew, from its documents")
+    mended.add_argument("--sibling", action="store_true", help="leave this one alone, write DIRECTORY_new beside it")
+    add("copy", "copy everything into another store").add_argument("--to", metavar="URI", required=True)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run one sub-command; closes the store whatever happens."""
+    if args.read_only and args.action in {"import", "reindex", "copy"}:
+        raise ArchiveError(Code.READ_ONLY, f"artdaqdb {args.action} writes, and --read-only was given")
+    with closing(_open(args)) as store:
+        return ACTIONS[args.action](args, store)
+
+
+def _open(args: argparse.Namespace) -> ArtdaqStore:
+    if args.uri:
+        return open_store(args.uri)
+    config = _config(args)
+    if config.app.read_only and args.action in {"import", "reindex"}:
+        raise ArchiveError(Code.READ_ONLY, f"artdaqdb {args.action} writes, and the config says read_only")
+    section = config.artdaq_db
+    return open_store(
+        section.database_uri,
+        timeout=section.timeout_seconds,
+        use_tools=section.use_tools,
+        remote_host=section.remote_host,
+    )
+
+
+def _config(args: argparse.Namespace) -> Config:
+    from runarchive.config import find_config, load_config
+
+    return load_config(find_config(args.config))
+
+
+def _row(one: StoredConfiguration) -> dict[str, object]:
+    return {
+        "run": one.run,
+        "configuration": one.name.partition("/")[2],
+        "name": one.name,
+        "assigned": one.assigned,
+        "documents": one.documents,
+        "versions": list(one.versions),
+    }
+
+
+def _by_run(listing: Iterable[StoredConfiguration]) -> list[StoredConfiguration]:
+    return sorted((one for one in listing if one.run is not None), key=lambda one: (one.run, one.name))
+
+
+def _list(args: argparse.Namespace, store: ArtdaqStore) -> int:
+    listing = store.list_configurations(details=args.json)
+    runs = _by_run(listing)
+    others = sorted(one.name for one in listing if one.run is None)
+    if args.json:
+        emit_json({"runs": [_row(one) for one in runs], "other_configurations": others})
+        return ExitCode.DONE
+    for one in runs:
+        count = "" if one.documents is None else f"{one.documents:>5} documents  "
+        emit(f"{one.run:>8}  {one.assigned[:19]:<19}  {count}{clean(one.name.partition('/')[2])}")
+    talk(f"{len({one.run for one in runs})} runs" + (f", {len(others)} other configurations" if others else ""))
+    return ExitCode.DONE
+
+
+def _import(args: argparse.Namespace, store: ArtdaqStore) -> int:
+    schema_directory, originals = args.schema, args.originals
+    if not args.uri:
+        config = _config(args)
+        schema_directory = schema_directory or config.artdaq_db.fcl_conf_dir
+        originals = originals or config.app.originals
+    rows: list[dict[str, object]] = []
+    worst = ExitCode.DONE
+    try:
+        for directory in args.directories:
+            try:
+                rows.append(_import_directory(store, directory, schema_directory, originals or "always", args.add))
+            except ArchiveError as error:
+                rows.append({"run": error.run, "directory": str(directory), "state": "FAILED", "reason": error.message})
+                talk(f"{directory}: {clean(error.message)}" + (f"\n  next: {error.hint}" if error.hint else ""))
+                worst = max(worst, error.exit_code)
+            else:
+                if not args.json:
+                    emit("{run}  {state}  {reason}".format_map(rows[-1]))
+    finally:
+        store.fold()
+    if args.json:
+        emit_json({"runs": rows})
+    return worst
+
+
+def _import_directory(
+    store: ArtdaqStore, directory: Path, schema_directory: Path | None, originals: str, add: bool
+) -> dict[str, object]:
+    """Import one run and say what became of it."""
+    from runarchive.artdaqdb.importing import Wanted, import_run
+    from runarchive.artdaqdb.schema import schema_text
+    from runarchive.fhicl.convert import convert_record
+    from runarchive.fhicl.originals import pack_originals
+    from runarchive.pipeline.writers import renderings
+    from runarchive.records_dir import read_record
+
+    name = directory.resolve().name
+    if not (name.isascii() and name.isdigit() and name == str(int(name))):
+        message = f"{directory} is not named by a run number"
+        raise ArchiveError(Code.BAD_NAME, message, store=Store.FILESYSTEM, phase=Phase.READ)
+    run = int(name)
+    record = read_record(directory, run)
+    if record.problems:
+        first = record.problems[0]
+        raise ArchiveError(Code(first.code), first.message, store=Store.FILESYSTEM, run=run, hint=first.hint)
+    if record.is_empty:
+        raise ArchiveError(Code.NOT_FOUND, f"{directory} is empty", store=Store.FILESYSTEM, phase=Phase.READ, run=run)
+    conversion = convert_record(record.files, run)
+    keep = originals == "always" or (originals == "needed" and bool(conversion.refused))
+    packed = pack_originals(record.files) if keep else None
+    schema = schema_text(schema_directory)[0]
+    wanted = Wanted(run, conversion.configuration, conversion.entities, schema, packed)
+    outcome = import_run(store, wanted, lambda: renderings(record.files, run, conversion), add=add)
+    before = outcome.before
+    reasons = [f"{len(outcome.written)} documents written"] if outcome.written else []
+    if before.writer and not outcome.written:
+        reasons.append(f"as {before.writer} left it: {'; '.join(before.lost)}; `--add` stores ours beside it")
+    reasons += [f"{file} in originals only: {why}" for file, why in conversion.refused]
+    return {
+        "run": run,
+        "directory": str(directory),
+        "state": "IMPORTED",
+        "before": str(before.state),
+        "configuration": before.configuration.partition("/")[2],
+        "written": list(outcome.written),
+        "already": list(before.same),
+        "version": outcome.version,
+        "writer": before.writer,
+        "lost": list(before.lost),
+        "reason": "; ".join(reasons) or "already there",
+    }
+
+
+def _names(args: argparse.Namespace, store: ArtdaqStore) -> Iterator[tuple[str, Path]]:
+    """The configurations to export, each with its directory."""
+    if args.all:
+        if args.run is not None or args.configuration:
+            raise UsageError("give RUN, --configuration or --all, not several")
+        listing = _by_run(store.list_configurations())
+        times = Counter(one.run for one in listing)
+        for one in listing:
+            twin = f"-{one.name.partition('/')[2]}".replace("/", "_") if times[one.run] > 1 else ""
+            yield one.name, args.out / f"{one.run}{twin}"
+        return
+    if args.run is None:
+        if not args.configuration:
+            raise UsageError("give RUN, --configuration NAME or --all")
+        yield args.configuration, args.out
+        return
+    names = store.configurations_of(args.run)
+    if args.configuration:
+        wanted = {args.configuration, f"{args.run}/{args.configuration}"}
+        names = tuple(name for name in names if name in wanted)
+    if not names:
+        message = f"artdaqDB holds no run {args.run}" + (f" as {args.configuration!r}" if args.configuration else "")
+        raise ArchiveError(Code.NOT_FOUND, message, store=Store.ARTDAQDB, phase=Phase.READ, run=args.run)
+    if len(names) > 1:
+        message = f"run {args.run} is there under {', '.join(names)}: name one with --configuration"
+        raise ArchiveError(Code.TWO_CONFIGURATIONS, message, store=Store.ARTDAQDB, phase=Phase.READ, run=args.run)
+    yield names[0], args.out
+
+
+def _export(args: argparse.Namespace, store: ArtdaqStore) -> int:
+    from runarchive.artdaqdb.export import export_configuration, write_export
+
+    rows: list[dict[str, object]] = []
+    failed = 0
+    for name, out in _names(args, store):
+        export = export_configuration(store, name)
+        failures = write_export(export, name, out, args.layout)
+        failed += len(failures)
+        rows.append(
+            {
+                "name": name,
+                "out": str(out),
+                "files": len(export.files),
+                "failures": [{"what": what, "reason": reason} for what, reason in failures],
+            }
+        )
+        for what, reason in failures:
+            talk(f"{clean(name)}: {clean(what)}: {clean(reason)}")
+        if not args.json:
+            emit(f"{clean(name)}: {len(export.files)} files in {out}")
+    if args.json:
+        emit_json({"exports": rows})
+    return ExitCode.FAILED if failed else ExitCode.DONE
+
+
+def _finding(one: Finding) -> dict[str, object]:
+    return {"kind": one.kind, "place": one.place, "message": one.message, "mend": one.mend, "run": one.run}
+
+
+def _check(args: argparse.Namespace, store: ArtdaqStore) -> int:
+    from runarchive.artdaqdb.check import check_store
+
+    def progress(count: int) -> None:
+        if count % 1000 == 0 and sys.stderr.isatty():
+            talk(f"{count} documents read")
+
+    findings = []
+    for one in check_store(store, progress):
+        findings.append(_finding(one))
+        if not args.json:
+            emit(f"{clean(one.kind)}: {clean(one.place)}: {clean(one.message)}\n  mend: {clean(one.mend)}")
+    counts = store.collections()
+    if args.json:
+        emit_json({"uri": store.uri, "collections": counts, "findings": findings})
+    talk(f"{sum(counts.values())} documents in {len(counts)} collections, {len(findings)} findings")
+    return ExitCode.FAILED if findings else ExitCode.DONE
+
+
+def _reindex(args: argparse.Namespace, store: ArtdaqStore) -> int:
+    from runarchive.artdaqdb.filesystem_check import reindex, reindex_sibling
+    from runarchive.artdaqdb.filesystemdb import FilesystemDB
+
+    if not isinstance(store, FilesystemDB):
+        raise UsageError(f"only a FilesystemDB has an index of its own; this store is {store.provider}")
+    made = reindex_sibling(store) if args.sibling else reindex(store)
+    if args.json:
+        emit_json({"path": str(made.path), "collections": made.documents, "unreadable": list(made.unreadable)})
+    else:
+        for collection, count in made.documents.items():
+            emit(f"{collection}: {count} documents")
+    for problem in made.unreadable:
+        talk(f"left out: {clean(problem)}")
+    return ExitCode.FAILED if made.unreadable else ExitCode.DONE
+
+
+def _copy(args: argparse.Namespace, store: ArtdaqStore) -> int:
+    from runarchive.artdaqdb.copying import copy_store
+
+    with closing(open_store(args.to)) as target:
+        result = copy_store(store, target)
+    emit_json(result.as_json()) if args.json else emit(result.text())
+    return ExitCode.FAILED if result.failures else ExitCode.DONE
+
+
+ACTIONS: dict[str, Action] = {
+    "list": _list,
+    "import": _import,
+    "export": _export,
+    "check": _check,
+    "reindex": _reindex,
+    "copy": _copy,
+}
