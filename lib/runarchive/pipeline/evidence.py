@@ -117,7 +117,7 @@ class Evidence:
     def import_hop(self) -> HopEvidence | None:
         """The verdict on artdaqDB, if it is about what artdaqDB lists now."""
         hop = self.imported
-        return hop if hop is not None and hop.key == self.artdaqdb and self.artdaqdb else None
+        return hop if hop is not None and self.artdaqdb and same_listing(hop.key, self.artdaqdb) else None
 
     @property
     def migrate_hop(self) -> HopEvidence | None:
@@ -142,6 +142,20 @@ def artdaqdb_key(names: Iterable[tuple[str, str]]) -> str:
 def configuration_names(key: str) -> tuple[str, ...]:
     """The configuration names in a listing entry of artdaqDB, sorted."""
     return tuple(entry.partition("\x1f")[0] for entry in key.split("\x1e")) if key else ()
+
+
+def same_listing(one: str, other: str) -> bool:
+    """Whether two listing entries of artdaqDB say the same; a large database lists no times, which says nothing."""
+    if one == other:
+        return True
+    if not one or not other:
+        return False
+    pairs = [entry.partition("\x1f")[::2] for entry in one.split("\x1e")]
+    others = [entry.partition("\x1f")[::2] for entry in other.split("\x1e")]
+    return len(pairs) == len(others) and all(
+        name == named and (not time or not timed or time == timed)
+        for (name, time), (named, timed) in zip(pairs, others, strict=True)
+    )
 
 
 def ucondb_key(version: UconVersion) -> str:

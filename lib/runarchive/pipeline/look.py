@@ -11,7 +11,7 @@ from runarchive.config import Config
 from runarchive.errors import ArchiveError
 from runarchive.ledger.ledger import Ledger
 from runarchive.model import Severity, Store
-from runarchive.pipeline.evidence import Evidence, RecordFacts, artdaqdb_key, ucondb_key
+from runarchive.pipeline.evidence import Evidence, RecordFacts, artdaqdb_key, same_listing, ucondb_key
 from runarchive.pipeline.glance import glance
 from runarchive.pipeline.memory import Memory
 from runarchive.pipeline.stores import Stores
@@ -106,7 +106,11 @@ class Look:
             run = configuration.run
             if run is not None:
                 names.setdefault(run, []).append((configuration.name, configuration.assigned))
-        _set_column(now, 1, {run: artdaqdb_key(pairs) for run, pairs in names.items()}, "")
+        keys = {run: artdaqdb_key(pairs) for run, pairs in names.items()}
+        for run in keys.keys() & now.keys():
+            if same_listing(now[run][1], keys[run]):
+                keys[run] = now[run][1]
+        _set_column(now, 1, keys, "")
         if token is not None and not self._ledger.read_only:
             self._ledger.listings.put("artdaqdb", name, b"")
         return f"{len(names)} runs"
@@ -134,7 +138,9 @@ class Look:
         """Runs whose state does not say what `ignore_runs` says now."""
         return set(self._ledger.runs.ignored_otherwise(self._config.source_files.ignore_runs))
 
-    def _take_in(self, known: Mapping[int, Listed], now: Mapping[int, Listed], changed: set[int], due: set[int]) -> None:
+    def _take_in(
+        self, known: Mapping[int, Listed], now: Mapping[int, Listed], changed: set[int], due: set[int]
+    ) -> None:
         working = bool(self._ledger.jobs.running())
         touched = sorted(changed | due, reverse=True)
         if len(changed) > MANY:

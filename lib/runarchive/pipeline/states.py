@@ -126,13 +126,18 @@ _HOP_STATE: dict[HopVerdict, RunState] = {
 }
 
 
-def _in_artdaqdb(evidence: Evidence, decided: Decided, now: datetime, settling: Settling) -> tuple[RunState, str] | None:
+def _in_artdaqdb(
+    evidence: Evidence, decided: Decided, now: datetime, settling: Settling
+) -> tuple[RunState, str] | None:
     """The state that artdaqDB's side decides, or None where the run is whole there and UconDB decides."""
     hop = evidence.import_hop
     failed = evidence.failed
     if failed is not None and failed.stage is Stage.IMPORT and hop is None:
         return RunState.FAILED, failure_text(evidence)
     if hop is None:
+        rest = waiting(evidence.record, now, settling) if evidence.on_disk and evidence.record else ""
+        if rest and not evidence.ucondb and decided.forced is None:
+            return RunState.WAITING, rest
         names = configuration_names(evidence.artdaqdb)
         if len(names) > 1:
             return RunState.CONFLICT, "two configurations in artdaqDB: " + ", ".join(names)

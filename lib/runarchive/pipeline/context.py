@@ -1,0 +1,65 @@
+"""What every stage needs: the config, the stores, the schema, and how one run's record becomes what is wanted."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from runarchive.artdaqdb.schema import schema_text
+from runarchive.config import Config
+from runarchive.errors import TAXONOMY, ArchiveError, Code
+from runarchive.model import Failure, Phase, Store
+from runarchive.pipeline.memory import Memory
+from runarchive.pipeline.stores import Stores
+
+
+@dataclass(slots=True)
+class Context:
+    """The parts that the stages of one archive share; safe for many threads."""
+
+    config: Config
+    stores: Stores
+    memory: Memory
+    stopping: Callable[[], bool] = lambda: False
+    _schema: str | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def schema(self) -> str:
+        """The text of schema.fcl: the one in `artdaq_db.fcl_conf_dir`, else the built-in one; read once."""
+        with self._lock:
+            if self._schema is None:
+                self._schema, _ = schema_text(self.config.artdaq_db.fcl_conf_dir)
+            return self._schema
+
+
+def sha256(*texts: str) -> str:
+    """The SHA-256 of texts one after the other, each ended by its length, in hexadecimal."""
+    digest = hashlib.sha256()
+    for text in texts:
+        data = text.encode("utf-8", "surrogateescape")
+        digest.update(data)
+        digest.update(b"\0%d\0" % len(data))
+    return digest.hexdigest()
+
+
+def raise_failure(failure: Failure, run: int) -> None:
+    """Raise a failure that was kept as data."""
+    raise ArchiveError(
+        Code(failure.code),
+        failure.message,
+        store=failure.store,
+        phase=failure.phase,
+        run=run,
+        hint=failure.hint,
+        retryable=failure.retryable,
+    )
+
+
+def unexpected(error: BaseException, store: Store | None = None) -> Failure:
+    """A defect of this program as a failure of one run; it stops no other."""
+    kind = TAXONOMY[Code.INTERNAL]
+    text = f"{type(error).__name__}: {error}"
+    return Failure(store, Phase.CONVERT, Code.INTERNAL.value, kind.retryable, text, kind.hint)

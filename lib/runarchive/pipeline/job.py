@@ -1,0 +1,316 @@
+"""A job: workers take tasks off the schedule, a coordinator tells the ledger how far it is and minds the stores."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runarchive.errors import ArchiveError, Code
+from runarchive.ledger.ledger import Ledger
+from runarchive.model import Failure, JobState, RunState, Severity, Stage
+from runarchive.pipeline.context import Context
+from runarchive.pipeline.observer import JobObserver
+from runarchive.pipeline.plan import next_stage
+from runarchive.pipeline.schedule import Schedule, Task
+from runarchive.pipeline.trouble import (
+    FIRST_PROBE,
+    LONGEST_PROBE,
+    PATIENCE,
+    STAGE_ENDING,
+    STORE_OF_STAGE,
+    Streak,
+    backoff,
+    is_outage,
+    short_of_room,
+)
+from runarchive.pipeline.views import JobKind, JobOptions, Outcome, Plan, RunOutcome, RunResult
+from runarchive.pipeline.work import Done, Worker
+
+HEARTBEAT = 0.25
+RATE_WINDOW = 10.0
+
+
+@dataclass(slots=True)
+class _Probe:
+    """When a standing stage is asked again, and by which thread."""
+
+    at: float
+    delay: float = FIRST_PROBE
+    thread: threading.Thread | None = None
+
+
+@dataclass(slots=True)
+class JobRun:
+    """One job at work; `run` does it, `stop` ends it after the runs in hand, from any thread."""
+
+    context: Context
+    ledger: Ledger
+    plan: Plan
+    options: JobOptions
+    job: int
+    observer: JobObserver = field(default_factory=JobObserver)
+    watched: Sequence[Path] = ()
+    asked: bool = False
+    patience: float = PATIENCE
+    claim: Callable[[int], bool] = lambda run: True
+    release: Callable[[int], None] = lambda run: None
+    schedule: Schedule = field(init=False)
+    stopped: str = ""
+    interrupted: bool = False
+    _outcomes: dict[int, RunOutcome] = field(default_factory=dict)
+    _stages: dict[int, tuple[Stage, ...]] = field(default_factory=dict)
+    _streaks: dict[Stage, Streak] = field(default_factory=lambda: {stage: Streak() for stage in Stage})
+    _probes: dict[Stage, _Probe] = field(default_factory=dict)
+    _busy: dict[str, str] = field(default_factory=dict)
+    _finished: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _abandoned: bool = False
+
+    def __post_init__(self) -> None:
+        order = [Task(step.run, step.stages[0]) for step in self.plan.steps]
+        self.schedule = Schedule(order)
+
+    # --- from outside
+
+    def stop(self, why: str = "", *, now: bool = False) -> None:
+        """End the job after the runs in hand; `now` does not wait for them."""
+        self.interrupted = True
+        self.stopped = self.stopped or why or "cancelled"
+        self._abandoned = self._abandoned or now
+        self.schedule.stop()
+
+    # --- the coordinator
+
+    def run(self, executor: Executor | None = None) -> Outcome:
+        """Do the job to its end; failures of runs are in the outcome, failures of the ledger are raised."""
+        began = time.monotonic()
+        count = self.options.workers or self.context.config.app.parallel_workers
+        count = max(1, min(count, len(self.plan.steps)))
+        pool = executor or ThreadPoolExecutor(count, thread_name_prefix=f"job{self.job}")
+        self._tell_plan()
+        try:
+            futures = [pool.submit(self._work, f"w{number + 1}") for number in range(count)]
+            while not self.schedule.over() and not self._abandoned:
+                self.schedule.wait_changed(HEARTBEAT)
+                self._heartbeat(began)
+                self._mind_gates()
+            if not self._abandoned:
+                for future in futures:
+                    future.result()
+        finally:
+            if executor is None:
+                pool.shutdown(wait=not self._abandoned, cancel_futures=True)
+        return self._outcome(time.monotonic() - began)
+
+    def _tell_plan(self) -> None:
+        for stage in Stage:
+            runs = tuple(step.run for step in self.plan.steps if step.stages[0] is stage)
+            if runs:
+                self.observer.planned(stage, runs, self.plan.remaining)
+
+    def _heartbeat(self, began: float) -> None:
+        with self._lock:
+            done = len(self._outcomes)
+            failed = sum(outcome.result is RunResult.FAILED for outcome in self._outcomes.values())
+            workers = tuple(f"{name} {text}" for name, text in sorted(self._busy.items()))
+            finished = [at for at in self._finished if at > time.monotonic() - RATE_WINDOW]
+        elapsed = min(max(time.monotonic() - began, 0.001), RATE_WINDOW)
+        rate = len(finished) / elapsed
+        left = len(self.plan.steps) - done
+        paused = [f"{stage} stands: {self.schedule.gates[stage].paused}" for stage in self.schedule.paused_stages()]
+        request = self.ledger.jobs.progress(
+            self.job,
+            done=done,
+            failed=failed,
+            rate=rate,
+            eta_seconds=left / rate if rate > 0 else None,
+            message="; ".join(paused),
+            workers=workers,
+            state=JobState.PAUSED if paused and not workers else JobState.RUNNING,
+        )
+        if request and not self.schedule.stopping:
+            self.stop("cancelled", now=request > 1)
+
+    # --- standing stages
+
+    def _mind_gates(self) -> None:
+        for stage in self.schedule.paused_stages():
+            gate = self.schedule.gates[stage]
+            if time.monotonic() - gate.since > self.patience:
+                failure = ArchiveError(
+                    Code.UNAVAILABLE, gate.paused, store=STORE_OF_STAGE[stage], retryable=True
+                ).failure
+                self._close(stage, failure)
+                continue
+            probe = self._probes.setdefault(stage, _Probe(time.monotonic() + FIRST_PROBE))
+            standing = probe.thread is not None and probe.thread.is_alive()
+            if not standing and time.monotonic() >= probe.at:
+                probe.thread = threading.Thread(target=self._ask_again, args=(stage, probe), daemon=True)
+                probe.thread.start()
+
+    def _ask_again(self, stage: Stage, probe: _Probe) -> None:
+        if self._answers(stage):
+            self._probes.pop(stage, None)
+            self._streaks[stage].ends()
+            self.schedule.resume(stage)
+            self.ledger.events.record(f"{stage} goes on", stage=stage, job=self.job)
+            self.observer.resumed(stage)
+            return
+        probe.delay = min(probe.delay * 2, LONGEST_PROBE)
+        probe.at = time.monotonic() + probe.delay
+
+    def _answers(self, stage: Stage) -> bool:
+        if short_of_room(self.watched, self.context.config.app.disk_reserve_mb):
+            return False
+        stores = self.context.stores
+        try:
+            if stage is not Stage.IMPORT:
+                stores.ucondb.ping()
+            stores.artdaqdb.ping()
+        except ArchiveError:
+            return False
+        return True
+
+    def _pause(self, stage: Stage, why: str) -> None:
+        if self.schedule.pause(stage, why):
+            message = f"{stage} stands: {why}; it goes on by itself"
+            self.ledger.events.record(message, severity=Severity.WARNING, stage=stage, job=self.job)
+            self.observer.paused(stage, why)
+
+    def _close(self, stage: Stage, failure: Failure) -> None:
+        if self.schedule.close(stage, failure):
+            message = f"{stage} ends: {failure.message}"
+            self.ledger.events.record(message, severity=Severity.ERROR, stage=stage, job=self.job)
+
+    # --- the workers
+
+    def _work(self, worker: str) -> None:
+        try:
+            while not self.schedule.over():
+                task = self.schedule.take(HEARTBEAT)
+                if task is not None:
+                    self._do(task, worker)
+        except BaseException:
+            self.schedule.stop()
+            raise
+
+    def _do(self, task: Task, worker: str) -> None:
+        following: Task | None = None
+        try:
+            low = short_of_room(self.watched, self.context.config.app.disk_reserve_mb)
+            if low and task.stage is not Stage.VERIFY:
+                self._pause(task.stage, low)
+                following = task
+            elif not self.claim(task.run):
+                following = Task(task.run, task.stage, task.tries, self.schedule.clock() + HEARTBEAT)
+            else:
+                try:
+                    following = self._attempt(task, worker)
+                finally:
+                    self.release(task.run)
+        except ArchiveError as error:
+            if error.code not in (Code.DISK_FULL, Code.TIMEOUT):
+                raise
+            self._pause_for_ledger(task, error)
+            following = task
+        finally:
+            with self._lock:
+                self._busy.pop(worker, None)
+            self.schedule.finish(task, following)
+
+    def _pause_for_ledger(self, task: Task, error: ArchiveError) -> None:
+        """The ledger cannot be written: the stage stands, and the run is done again once it can."""
+        self.schedule.pause(task.stage, error.message)
+        self.observer.paused(task.stage, error.message)
+
+    def _attempt(self, task: Task, worker: str) -> Task | None:
+        """Do the task; returns what its run needs next, or None when the run is over in this job."""
+        attempts = self.context.config.app.run_process_retries + 1
+        with self._lock:
+            self._busy[worker] = f"{task.stage} {task.run}"
+        worker_of = Worker(self.context, self.ledger, self.options, self.job)
+        done = worker_of.do(
+            task.run,
+            task.stage,
+            worker,
+            lambda: self.observer.attempt_started(task.run, task.stage, task.tries + 1, attempts),
+        )
+        if done.failure is not None:
+            return self._after_failure(task, done, done.failure, attempts)
+        self._streaks[task.stage].ends()
+        self._stages[task.run] = (*self._stages.get(task.run, ()), task.stage)
+        self.observer.run_done(task.run, task.stage, done.run.reason)
+        stage = next_stage(
+            self.plan.kind, done.run, done.evidence, self.options, asked=self.asked, after=task.stage
+        )
+        if stage is not None and not self.schedule.stopping:
+            return Task(task.run, stage)
+        self._over(task, done)
+        return None
+
+    def _after_failure(self, task: Task, done: Done, failure: Failure, attempts: int) -> Task | None:
+        if Code(failure.code) in STAGE_ENDING:
+            self._close(task.stage, failure)
+        outage = is_outage(failure)
+        if outage and self._streaks[task.stage].meets(task.run):
+            self._pause(task.stage, failure.message)
+        if failure.code == Code.DISK_FULL:
+            self._pause(task.stage, failure.message)
+        tries = task.tries + 1
+        standing = bool(self.schedule.gates[task.stage].paused)
+        if standing and failure.retryable:
+            self.observer.attempt_failed(task.run, task.stage, tries, attempts, failure, 0.0)
+            return Task(task.run, task.stage)
+        if failure.retryable and tries < attempts and not self.schedule.stopping:
+            delay = backoff(tries, self.context.config.app.retry_delay_seconds)
+            self.observer.attempt_failed(task.run, task.stage, tries, attempts, failure, delay)
+            return Task(task.run, task.stage, tries, self.schedule.clock() + delay)
+        self.observer.attempt_failed(task.run, task.stage, tries, attempts, failure, None)
+        self._over(task, done, failure)
+        return None
+
+    def _over(self, task: Task, done: Done, failure: Failure | None = None) -> None:
+        run = done.run
+        if failure is not None:
+            result = RunResult.CANCELLED if failure.code == Code.CANCELLED else RunResult.FAILED
+        elif run.state in (RunState.CONFLICT, RunState.PARTIAL, RunState.FAILED) or not done.passed:
+            result = RunResult.FAILED
+            failure = ArchiveError(_CODE_OF_STATE.get(run.state, Code.MISMATCH), run.reason, run=run.run).failure
+        else:
+            result = RunResult.DONE
+        stages = self._stages.get(task.run, ())
+        outcome = RunOutcome(
+            task.run, result, run.state, stages, run.reason, failure, task.tries + 1, done.seconds
+        )
+        with self._lock:
+            self._outcomes[task.run] = outcome
+            self._finished.append(time.monotonic())
+
+    # --- the end
+
+    def _outcome(self, seconds: float) -> Outcome:
+        closed = next((gate.closed for gate in self.schedule.gates.values() if gate.closed is not None), None)
+        for task in self.schedule.left():
+            run = self.context.memory.derive(self.context.memory.evidence(task.run))
+            gate = self.schedule.gates[task.stage]
+            result = RunResult.HELD if gate.closed is not None else RunResult.CANCELLED
+            stages = self._stages.get(task.run, ())
+            self._outcomes.setdefault(task.run, RunOutcome(task.run, result, run.state, stages, run.reason))
+        return Outcome(
+            job=self.job,
+            kind=JobKind(self.plan.kind),
+            runs=tuple(self._outcomes[run] for run in sorted(self._outcomes)),
+            seconds=seconds,
+            stopped=self.stopped or (closed.message if closed else ""),
+            stop_failure=closed,
+            interrupted=self.interrupted,
+            remaining=self.plan.remaining,
+        )
+
+
+_CODE_OF_STATE = {RunState.CONFLICT: Code.CONFLICT, RunState.PARTIAL: Code.PARTIAL, RunState.OUTDATED: Code.CONFLICT}

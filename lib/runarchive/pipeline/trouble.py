@@ -1,0 +1,71 @@
+"""How failures steer a job: which are tried again and when, which mean that a store is out, which end a stage."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runarchive.errors import Code
+from runarchive.model import Failure, Stage, Store
+
+OUTAGE = frozenset({Code.CONNECTION_REFUSED, Code.CONNECTION_CUT, Code.TIMEOUT, Code.UNAVAILABLE})
+"""Failures that say nothing about the run: the store, or the way to it, is out."""
+
+STAGE_ENDING = frozenset({Code.WRONG_PASSWORD, Code.FOLDER_MISSING, Code.BAD_CERTIFICATE})
+"""Failures that every further run would meet in the same way."""
+
+RUNS_IN_A_ROW = 3
+LONGEST_DELAY = 60.0
+FIRST_PROBE = 1.0
+LONGEST_PROBE = 30.0
+PATIENCE = 1800.0
+"""Seconds that a stage stands before its job ends without it."""
+
+STORE_OF_STAGE = {Stage.IMPORT: Store.ARTDAQDB, Stage.MIGRATE: Store.UCONDB, Stage.VERIFY: Store.UCONDB}
+
+
+def is_outage(failure: Failure) -> bool:
+    """Whether this failure is about a database being out of reach, not about the run."""
+    return Code(failure.code) in OUTAGE and failure.store in (Store.ARTDAQDB, Store.UCONDB)
+
+
+def backoff(tries: int, first: float) -> float:
+    """Seconds to wait after this many tries: doubling from `first`, capped, with jitter between half and whole."""
+    return float(min(first * 2 ** max(tries - 1, 0), LONGEST_DELAY) * random.uniform(0.5, 1.0))
+
+
+@dataclass(slots=True)
+class Streak:
+    """Which runs in a row met an outage; one success ends it. Not safe for threads by itself."""
+
+    runs: set[int] = field(default_factory=set)
+
+    def meets(self, run: int) -> bool:
+        """Note that a run met an outage; returns whether that makes it one of the store."""
+        self.runs.add(run)
+        return len(self.runs) >= RUNS_IN_A_ROW
+
+    def ends(self) -> None:
+        """Note that the store answered."""
+        self.runs.clear()
+
+
+def short_of_room(places: Iterable[Path], reserve_mb: float) -> str:
+    """Which disk has less room than the reserve, in words, or "".
+
+    A place that does not exist yet counts as its parent.
+    """
+    for place in places:
+        there = place
+        while not there.exists() and there != there.parent:
+            there = there.parent
+        try:
+            free = shutil.disk_usage(there).free / 1e6
+        except OSError:
+            continue
+        if free < reserve_mb:
+            return f"{free:.0f} MB free at {there}, less than app.disk_reserve_mb {reserve_mb:.0f}"
+    return ""
