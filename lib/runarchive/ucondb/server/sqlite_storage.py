@@ -151,7 +151,9 @@ class SqliteStorage(Storage):
             while piece := blob.read(PIECE):
                 yield piece
 
-    def _query(self, folder: FolderName, query: str, values: Sequence[Any]) -> Iterable[Sequence[Any]]:
+    def _query(
+        self, folder: FolderName, query: str, values: Sequence[Any], *, many: bool = False
+    ) -> Iterable[Sequence[Any]]:
         return self._connection().execute(_named(query, folder), values)
 
     @staticmethod

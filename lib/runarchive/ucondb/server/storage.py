@@ -147,8 +147,10 @@ class Storage(ABC):
         """Close all connections."""
 
     @abstractmethod
-    def _query(self, folder: FolderName, query: str, values: Sequence[Any]) -> Iterable[Sequence[Any]]:
-        """The rows of a query."""
+    def _query(
+        self, folder: FolderName, query: str, values: Sequence[Any], *, many: bool = False
+    ) -> Iterable[Sequence[Any]]:
+        """The rows of a query; `many` of them are not held all at once."""
 
     def objects(self, folder: FolderName) -> list[str]:
         """The objects that have a version which is not deleted, sorted."""
@@ -174,7 +176,7 @@ class Storage(ABC):
             if limit is not None:
                 query += f" and v.tr {sign} {self._moment}"
                 values.append(limit)
-        return self._select(folder, query + " order by v.tr desc, v.tv", values)
+        return self._select(folder, query + " order by v.tr desc, v.tv", values, many=True)
 
     def by_ids(self, folder: FolderName, ids: Sequence[int]) -> list[StoredVersion]:
         """The versions with these ids, in the order of ids; absent ones are left out."""
@@ -216,12 +218,14 @@ class Storage(ABC):
             found += self._select(folder, where.replace("{marks}", ", ".join("?" * len(part))), (*values, *part))
         return found
 
-    def _select(self, folder: FolderName, where: str, values: Sequence[Any]) -> Iterator[StoredVersion]:
+    def _select(
+        self, folder: FolderName, where: str, values: Sequence[Any], *, many: bool = False
+    ) -> Iterator[StoredVersion]:
         query = (
             f"select v.id, v.object, v.tv, {self._tr}, v.key, {self._tag_list}, v.data_key, v.data_size, v.adler32"
             " from {versions} v " + where
         )
-        for row in self._query(folder, query, values):
+        for row in self._query(folder, query, values, many=many):
             yield self._version(row)
 
     @staticmethod

@@ -1,0 +1,316 @@
+"""A UconDB server's store in PostgreSQL, in the tables of version 3.9.7: a folder made by either is used by both.
+
+For folder F in schema S: `S.F_versions`, `S.F_tags`, `S.F_data`, `S.F_salt`, with the indexes `F_versions_inx`,
+`F_object_key_inx` (unique) and `F_data_hash_size_key`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import psycopg2
+import psycopg2.errors
+from psycopg2 import extensions, sql
+
+from runarchive.ucondb.server.storage import (
+    FolderName,
+    KeyTaken,
+    NewVersion,
+    RoleMissing,
+    Storage,
+    StorageDown,
+    StoredVersion,
+)
+
+T = TypeVar("T")
+
+_LARGE = 4 << 20
+"""Bodies above this many bytes travel in pieces of it, so that no copy of them is held."""
+_STATEMENT_SECONDS = 300
+_FETCH = 2000
+_VERSION_COLUMNS = ("id", "key", "object", "tv", "tv_end", "tr", "deleted", "data_size", "data_key", "adler32")
+_LIST_FOLDERS = """
+    select left(t.table_name, -length('_versions')) from information_schema.tables t
+    where t.table_schema = %s and right(t.table_name, length('_versions')) = '_versions'
+      and exists (select 1 from information_schema.tables o where o.table_schema = t.table_schema
+                  and o.table_name = left(t.table_name, -length('_versions')) || '_tags')
+      and (select array_agg(c.column_name::text order by c.column_name::text) from information_schema.columns c
+           where c.table_schema = t.table_schema and c.table_name = t.table_name) = %s
+"""
+_CREATE = """
+    create table if not exists {data} (
+        key bigserial primary key, hash bigint, hash_type text default 'adler32', size bigint, data bytea);
+    create index if not exists {data_hash_size_key} on {data} (hash, size, key);
+    create table if not exists {salt} (salt text primary key, time_used timestamptz default current_timestamp);
+    create table {versions} (
+        id serial primary key, key text, object text, tv double precision, tv_end double precision,
+        tr timestamptz default current_timestamp, deleted boolean default false, data_size bigint, data_key text,
+        adler32 bigint);
+    create index {versions_inx} on {versions} (object, tv, tr);
+    create unique index {object_key_inx} on {versions} (object, key);
+    create table {tags} (
+        version_id integer references {versions} (id) on delete cascade, tag_name text,
+        primary key (version_id, tag_name));
+"""
+_TABLES = ("versions", "tags", "data", "salt")
+_SEQUENCES = ("versions_id_seq", "data_key_seq")
+_INDEXES = ("versions_inx", "object_key_inx", "data_hash_size_key")
+
+
+class PostgresStorage(Storage):
+    """A database; each thread of the server keeps one connection. Raises StorageDown when it does not answer."""
+
+    _tr = "extract(epoch from v.tr)::float8"
+    _moment = "to_timestamp(?)"
+    _tag_list = "(select array_agg(t.tag_name) from {tags} t where t.version_id = v.id)"
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._local = threading.local()
+        self._connections: list[extensions.connection] = []
+        self._lock = threading.Lock()
+        self._run(lambda cursor: cursor.execute("select 1"))
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        with self._lock:
+            for connection in self._connections:
+                connection.close()
+            self._connections.clear()
+
+    def folders(self, namespace: str) -> list[str]:
+        """The names of the folders of a namespace, sorted."""
+
+        def read(cursor: extensions.cursor) -> list[str]:
+            cursor.execute(_LIST_FOLDERS, (namespace, sorted(_VERSION_COLUMNS)))
+            return sorted(row[0] for row in cursor.fetchall())
+
+        return self._run(read)
+
+    def has_folder(self, folder: FolderName) -> bool:
+        """Whether a folder exists."""
+
+        def read(cursor: extensions.cursor) -> bool:
+            cursor.execute("select to_regclass(%s) is not null", (_identifier(folder, "versions").as_string(cursor),))
+            row = cursor.fetchone()
+            return bool(row and row[0])
+
+        return self._run(read)
+
+    def create_folder(
+        self, folder: FolderName, *, owner: str = "", read: Sequence[str] = (), write: Sequence[str] = (),
+        drop: bool = False,
+    ) -> None:
+        """Make a folder where there is none, as its owner's, and let the roles read or write; all or nothing."""
+
+        def make(cursor: extensions.cursor) -> None:
+            cursor.execute("select pg_advisory_xact_lock(hashtext(%s))", (folder.qualified,))
+            if drop:
+                cursor.execute(_named("drop table if exists {tags}, {versions}", folder))
+            cursor.execute("select to_regclass(%s) is null", (_identifier(folder, "versions").as_string(cursor),))
+            if (cursor.fetchone() or (False,))[0]:
+                cursor.execute(_named(_CREATE, folder))
+                for statement in _grants(folder, owner, read, write):
+                    cursor.execute(statement)
+
+        if not drop and self.has_folder(folder):
+            return
+        try:
+            self._run(make)
+        except (psycopg2.errors.UndefinedObject, psycopg2.errors.InvalidSchemaName,
+                psycopg2.errors.InsufficientPrivilege) as error:
+            raise RoleMissing(str(error).strip().splitlines()[0]) from error
+
+    def insert(self, folder: FolderName, new: NewVersion) -> StoredVersion:
+        """Store a version with its bytes and tags, all or nothing, on disk when it returns; raises KeyTaken."""
+
+        def insert(cursor: extensions.cursor) -> StoredVersion:
+            _free_key(cursor, folder, new)
+            data_key = _insert_data(cursor, folder, new)
+            cursor.execute(
+                _named(
+                    "insert into {versions} (key, object, tv, data_size, data_key, adler32)"
+                    " values (%s, %s, %s, %s, %s, %s) returning id, extract(epoch from tr)::float8", folder,
+                ),
+                (new.key, new.object, new.tv, new.body.size, data_key, new.body.adler32),
+            )
+            number, tr = cursor.fetchone() or (0, 0.0)
+            tags = tuple(sorted(set(new.tags)))
+            for tag in tags:
+                cursor.execute(_named("insert into {tags} values (%s, %s)", folder), (number, tag))
+            return StoredVersion(
+                number, new.object, new.tv, tr, new.key, tags, data_key, new.body.size, new.body.adler32
+            )
+
+        for last in (False, False, True):
+            try:
+                return self._run(insert)
+            except psycopg2.errors.UniqueViolation:
+                # Somebody else took the key between our look and our insert.
+                if last or not new.override:
+                    break
+        raise KeyTaken(new.object, new.key or "")
+
+    def add_tag(self, folder: FolderName, version: int, tag: str) -> None:
+        """Give a version one more tag."""
+        statement = _named("insert into {tags} values (%s, %s) on conflict do nothing", folder)
+        self._run(lambda cursor: cursor.execute(statement, (version, tag)))
+
+    def data_size(self, folder: FolderName, data_key: str) -> int | None:
+        """The size in bytes of a data row, or None when there is none."""
+
+        def read(cursor: extensions.cursor) -> int | None:
+            cursor.execute(_named("select size from {data} where key = %s", folder), (int(data_key),))
+            row = cursor.fetchone()
+            return None if row is None else int(row[0])
+
+        return self._run(read)
+
+    def data(self, folder: FolderName, data_key: str) -> Iterator[bytes]:
+        """The bytes of a data row, a piece at a time."""
+        size = self.data_size(folder, data_key) or 0
+        for start in range(0, max(size, 1), _LARGE):
+            yield self._run(lambda cursor, start=start: _piece(cursor, folder, data_key, size, start))  # type: ignore[misc]
+
+    def _query(
+        self, folder: FolderName, query: str, values: Sequence[Any], *, many: bool = False
+    ) -> Iterable[Sequence[Any]]:
+        statement = _named(query.replace("%", "%%").replace("?", "%s"), folder)
+        return self._stream(statement, values) if many else self._run(lambda cursor: _all(cursor, statement, values))
+
+    def _stream(self, statement: sql.Composed, values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+        with self._transaction() as connection, connection.cursor("listing") as cursor:
+            cursor.itersize = _FETCH
+            cursor.execute(statement, values)
+            yield from cursor
+
+    @staticmethod
+    def _split_tags(value: Any) -> Sequence[str]:
+        tags: list[str] = value
+        return tags
+
+    def _run(self, work: Callable[[extensions.cursor], T]) -> T:
+        with self._transaction() as connection, connection.cursor() as cursor:
+            return work(cursor)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[extensions.connection]:
+        connection = self._connection()
+        try:
+            with connection:
+                yield connection
+        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+            self._forget(connection)
+            raise StorageDown(" ".join(str(error).split())) from error
+
+    def _connection(self) -> extensions.connection:
+        connection: extensions.connection | None = getattr(self._local, "connection", None)
+        if connection is None or connection.closed:
+            options = f"-c statement_timeout={_STATEMENT_SECONDS * 1000}"
+            try:
+                connection = psycopg2.connect(self._dsn, connect_timeout=10, options=options)
+            except psycopg2.OperationalError as error:
+                raise StorageDown(" ".join(str(error).split())) from error
+            self._local.connection = connection
+            with self._lock:
+                self._connections.append(connection)
+        return connection
+
+    def _forget(self, connection: extensions.connection) -> None:
+        with self._lock:
+            if connection in self._connections:
+                self._connections.remove(connection)
+        connection.close()
+
+
+def _identifier(folder: FolderName, suffix: str) -> sql.Identifier:
+    return sql.Identifier(folder.namespace, f"{folder.name}_{suffix}")
+
+
+def _named(query: str, folder: FolderName) -> sql.Composed:
+    """The query with the folder's own table and index names."""
+    names: dict[str, sql.Composable] = {suffix: _identifier(folder, suffix) for suffix in (*_TABLES, *_SEQUENCES)}
+    names |= {suffix: sql.Identifier(f"{folder.name}_{suffix}") for suffix in _INDEXES}
+    return sql.SQL(query).format(**names)
+
+
+def _all(cursor: extensions.cursor, statement: sql.Composed, values: Sequence[Any]) -> list[Sequence[Any]]:
+    cursor.execute(statement, values)
+    rows: list[Sequence[Any]] = cursor.fetchall()
+    return rows
+
+
+def _grants(
+    folder: FolderName, owner: str, readers: Sequence[str], writers: Sequence[str]
+) -> Iterator[sql.Composable]:
+    tables = sql.SQL(", ").join(_identifier(folder, suffix) for suffix in _TABLES)
+    sequences = sql.SQL(", ").join(_identifier(folder, suffix) for suffix in _SEQUENCES)
+    if owner:
+        for suffix in _TABLES:
+            yield sql.SQL("alter table {} owner to {}").format(_identifier(folder, suffix), sql.Identifier(owner))
+    for role in readers:
+        yield sql.SQL("grant select on {}, {} to {}").format(tables, sequences, sql.Identifier(role))
+    for role in writers:
+        yield sql.SQL("grant insert, delete, update on {} to {}").format(tables, sql.Identifier(role))
+        yield sql.SQL("grant all on {} to {}").format(sequences, sql.Identifier(role))
+
+
+def _free_key(cursor: extensions.cursor, folder: FolderName, new: NewVersion) -> None:
+    """See to it that nobody has the key of a new version; raises KeyTaken."""
+    if new.key is None:
+        return
+    where = "from {versions} where object = %s and key = %s"
+    cursor.execute(_named(f"select 1 {where}", folder), (new.object, new.key))
+    if cursor.fetchone() is None:
+        return
+    if not new.override:
+        raise KeyTaken(new.object, new.key)
+    update = "update {versions} set key = null where object = %s and key = %s"
+    cursor.execute(_named(update, folder), (new.object, new.key))
+
+
+def _insert_data(cursor: extensions.cursor, folder: FolderName, new: NewVersion) -> str:
+    """The key of the data row that holds these bytes; equal bytes share one."""
+    body = new.body
+    cursor.execute(
+        _named("select key from {data} where hash = %s and size = %s and sha256(data) = %s limit 1", folder),
+        (body.adler32, body.size, body.sha256),
+    )
+    row = cursor.fetchone()
+    if row is None:
+        insert = "insert into {data} (hash, size, data) values (%s, %s, %s) returning key"
+        value: Any = body.whole() if body.size <= _LARGE else None
+        if value is None:
+            joined = "(select string_agg(piece, ''::bytea order by place) from body)"
+            insert = insert.replace("%s, %s, %s", f"%s, %s, {joined}")
+            _send_pieces(cursor, new)
+            cursor.execute(_named(insert, folder), (body.adler32, body.size))
+        else:
+            cursor.execute(_named(insert, folder), (body.adler32, body.size, value))
+        row = cursor.fetchone()
+    return str(row[0]) if row else ""
+
+
+def _send_pieces(cursor: extensions.cursor, new: NewVersion) -> None:
+    cursor.execute("create temporary table body (place serial, piece bytea) on commit drop")
+    waiting = bytearray()
+    for piece in new.body.pieces():
+        waiting += piece
+        if len(waiting) >= _LARGE:
+            cursor.execute("insert into body (piece) values (%s)", (bytes(waiting),))
+            waiting.clear()
+    if waiting:
+        cursor.execute("insert into body (piece) values (%s)", (bytes(waiting),))
+
+
+def _piece(cursor: extensions.cursor, folder: FolderName, data_key: str, size: int, start: int) -> bytes:
+    if size <= _LARGE:
+        cursor.execute(_named("select data from {data} where key = %s", folder), (int(data_key),))
+    else:
+        query = "select substring(data from %s for %s) from {data} where key = %s"
+        cursor.execute(_named(query, folder), (start + 1, _LARGE, int(data_key)))
+    row = cursor.fetchone()
+    return b"" if row is None else bytes(row[0])
