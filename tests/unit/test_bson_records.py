@@ -137,11 +137,35 @@ def test_the_librarys_documents_come_back_byte_for_byte(golden_mongodb: Path) ->
     for dump in sorted(golden_mongodb.rglob("*.bson")):
         for raw in bson_records.split(dump.read_bytes()):
             seen += 1
-            try:
-                assert bson_records.encode(bson_records.decode(raw)) == raw
-            except ArchiveError as error:
-                assert error.code is Code.BAD_NAME
-                assert dump.parent.name == "odd_dump"
+            record = bson_records.decode(raw)
+            if any(name in repr(record) for name in ("('', ", "('$set', ")):
+                with pytest.raises(ArchiveError):
+                    bson_records.encode(record)
                 refused += 1
+            else:
+                assert bson_records.encode(record) == raw
     assert seen > 400
     assert refused == 2
+
+
+def test_the_document_is_found_where_the_library_puts_it(golden_mongodb: Path) -> None:
+    taken = 0
+    for dump in sorted(golden_mongodb.rglob("*.bson")):
+        for raw in bson_records.split(dump.read_bytes()):
+            record = bson_records.decode(raw)
+            content, rest = bson_records.take_document(raw)
+            if content:
+                taken += 1
+                assert bson_records.decode(content) == record.get("document")
+            again = bson_records.decode(rest)
+            if content:
+                again.items.insert(1, ("document", bson_records.decode(content)))
+            assert again == record
+    assert taken > 400
+
+
+@given(st.binary(max_size=80))
+def test_no_bytes_confuse_the_search_for_the_document(raw: bytes) -> None:
+    for data in (raw, b"\xff\0\0\0\x07_id\0" + b"x" * 12 + b"\x03document\0" + raw):
+        content, rest = bson_records.take_document(data)
+        assert content or rest == data

@@ -157,6 +157,24 @@ def object_id(oid: str) -> bytes:
     return b"\x07_id\x00" + bytes.fromhex(oid)
 
 
+_DOCUMENT_PLACE = 21
+_DOCUMENT_HEAD = b"\x03document\x00"
+
+
+def take_document(raw: bytes) -> tuple[bytes, bytes]:
+    """The bytes of the member `document` where the library puts it, right behind `_id`, and the record without it.
+
+    The first is b"" for a record that is laid out otherwise; then the second is the whole record.
+    """
+    start = _DOCUMENT_PLACE + len(_DOCUMENT_HEAD)
+    if raw[4:9] != b"\x07_id\x00" or raw[_DOCUMENT_PLACE:start] != _DOCUMENT_HEAD:
+        return b"", raw
+    end = start + int.from_bytes(raw[start : start + 4], "little")
+    if not start + 5 <= end < len(raw):
+        return b"", raw
+    return raw[start:end], framed([raw[4:_DOCUMENT_PLACE], raw[end:-1]])
+
+
 def split(data: bytes) -> Iterator[bytes]:
     """The documents of a concatenation of BSON documents, as a dump file holds them."""
     place = 0

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from hashlib import blake2b
 from typing import Any
 
 from bson.objectid import ObjectId
@@ -16,7 +16,16 @@ from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
 from runarchive.artdaqdb import bson_records, mongodb_listing
-from runarchive.artdaqdb.documents import ContentCache, body, document_id, envelope, now, record_id, stored
+from runarchive.artdaqdb.documents import (
+    ContentCache,
+    body,
+    content_key,
+    document_id,
+    envelope,
+    now,
+    record_id,
+    stored,
+)
 from runarchive.artdaqdb.mongodb_care import inspect, make_site_indexes, validate
 from runarchive.artdaqdb.mongodb_errors import told
 from runarchive.artdaqdb.mongodb_uri import client_options, parse_uri
@@ -38,18 +47,20 @@ BATCH_BYTES = 12 * 2**20
 """How much goes to the server in one call: below the 48 MB of a message, and short enough for its time limit."""
 
 
+_bodies: ContentCache[bytes] = ContentCache(len)
+_read_bodies: ContentCache[tuple[int, Pairs]] = ContentCache(lambda one: 8 * one[0])
+
+
 def _body_bytes(text: str) -> bytes:
     return b"".join(bson_records.member(name, value) for name, value in body(text).items)
-
-
-_cached_body = ContentCache(_body_bytes, len)
 
 
 def encode_new(new: NewDocument, at: str) -> bytes:
     """The BSON of a new document stored at `at`; raises FhiclError where the library's parser refuses its text."""
     oid = document_id(new)
     around = [bson_records.member(name, value) for name, value in envelope(new, oid, at).items if name != "_id"]
-    return bson_records.framed([bson_records.object_id(oid), _cached_body(new.text), *around])
+    members = _bodies.get(content_key(new.text), lambda: _body_bytes(new.text))
+    return bson_records.framed([bson_records.object_id(oid), members, *around])
 
 
 class MongoDB:
@@ -212,7 +223,7 @@ class MongoDB:
         with self._told(Phase.WRITE):
             collection = self._plain[SYSTEM_METADATA]
             if collection.find_one({}, {"_id": 1}) is None:
-                oid = hashlib.sha256(f"SystemMetadata {self._uri.database}".encode()).hexdigest()[:24]
+                oid = blake2b(f"SystemMetadata {self._uri.database}".encode(), digest_size=12).hexdigest()
                 record = {"_id": ObjectId(oid), "document": metadata_document(self.uri)}
                 collection.update_one({"_id": record["_id"]}, {"$setOnInsert": {"document": record["document"]}}, True)
         self._has_metadata = True
@@ -242,11 +253,18 @@ class MongoDB:
 
 
 def _stored(raw: bytes, collection: str, *, as_library: bool = False) -> StoredDocument:
+    """A record out of its BSON; a `document` seen before is not decoded again."""
+    content, rest = bson_records.take_document(raw)
+    key = blake2b(content, digest_size=20, person=b"library" if as_library else b"exact").digest() if content else b""
     try:
-        record = bson_records.decode(raw, as_library=as_library)
+        record = bson_records.decode(rest, as_library=as_library)
+        if content:
+            decode = bson_records.decode
+            _, document = _read_bodies.get(key, lambda: (len(content), decode(content, as_library=as_library)))
+            record.items.insert(1, ("document", document))
     except ArchiveError as error:
-        return StoredDocument("", collection, (), "", (), (), Pairs(), error.message)
-    return stored(record, oid=record_id(record) or str(record.get("_id")), collection=collection)
+        return StoredDocument("", collection, (), "", (), (), Pairs(), f"{collection}: {error.message}")
+    return stored(record, oid=record_id(record) or str(record.get("_id")), collection=collection, content=key)
 
 
 def _is_known_id(failure: dict[str, Any]) -> bool:
