@@ -1,0 +1,387 @@
+"""artdaqDB on a real MongoDB: what the C++ library left is read right, what we write harms nobody."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bson.objectid import ObjectId
+from bson.raw_bson import RawBSONDocument
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from runarchive.artdaqdb import bson_records, mongodb_listing
+from runarchive.artdaqdb.export import export_configuration
+from runarchive.artdaqdb.mongodb import MongoDB
+from runarchive.artdaqdb.store import NewDocument
+from runarchive.errors import ArchiveError, Code
+from runarchive.fhicl.pairs import Pairs
+
+STAGES = ("1_after_3_runs", "2_after_update_9002_new_entity", "3_after_update_9003_same_entity")
+MODES = ("raw", "python", "bulk1", "bulk4")
+AT = "2026-11-21T07:25:23.431+0000"
+
+Load = Callable[[Path], None]
+
+
+@pytest.fixture
+def store(mongodb_database: str) -> Iterator[MongoDB]:
+    store = MongoDB(mongodb_database, timeout=20)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def database(mongodb_database: str) -> Iterator[Database[dict[str, Any]]]:
+    with MongoClient[dict[str, Any]](mongodb_database) as client:
+        yield client.get_default_database()
+
+
+@pytest.fixture
+def load(database: Database[dict[str, Any]]) -> Load:
+    """Put the collections of a dump directory into the database, as mongorestore would."""
+
+    def loaded(directory: Path) -> None:
+        for dump in directory.glob("*.bson"):
+            raws = [RawBSONDocument(raw) for raw in bson_records.split(dump.read_bytes())]
+            database[dump.stem].insert_many(raws)
+
+    return loaded
+
+
+def new(
+    entity: str = "boot", text: str = "a: 1\n", *, run: int = 7, name: str = "conf", version: str = ""
+) -> NewDocument:
+    configuration = f"{run}/{name}"
+    return NewDocument("RunHistory", entity, version or configuration, configuration, run, text)
+
+
+def whole_record(oid: str = "0" * 24, **members: Any) -> Pairs:
+    named = Pairs([("name", "7/conf"), ("assigned", AT)])
+    record = Pairs([("_id", Pairs([("$oid", oid)])), ("document", Pairs()), ("version", "7/conf")])
+    record.append("entities", [Pairs([("name", "boot"), ("assigned", AT)])])
+    record.append("configurations", [named])
+    record.append("collection", "RunHistory")
+    for name, value in members.items():
+        record.set(name, value)
+    return record
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_the_library_left_exports_as_the_library_exports_it(
+    store: MongoDB, load: Load, golden_mongodb: Path, stage: str, mode: str
+) -> None:
+    load(golden_mongodb / "runs" / "dumps" / stage / f"{mode}_db_archive")
+    exports = golden_mongodb / "runs" / "exports" / stage / mode
+    for configuration in ("9001/Cosmics_04863", "9002/Laser_36106", "9003/Physics_74537"):
+        wanted = {path.stem: path.read_bytes() for path in (exports / configuration.split("/")[0]).rglob("*.fcl")}
+        export = export_configuration(store, configuration)
+        assert {one.entity: one.text.encode() for one in export.files} == wanted
+        assert export.failures == ()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_listings_agree_with_the_librarys(store: MongoDB, load: Load, golden_mongodb: Path, mode: str) -> None:
+    load(golden_mongodb / "runs" / "dumps" / STAGES[2] / f"{mode}_db_archive")
+    answer = json.loads((golden_mongodb / "runs" / "exports" / STAGES[2] / f"{mode}.configs.json").read_text())
+    listed = store.list_configurations(details=True)
+    assert [one.name for one in listed] == [one["name"] for one in answer["search"]]
+    assert [one.name for one in store.list_configurations()] == [one.name for one in listed]
+    assert sum(one.documents or 0 for one in listed) == sum(store.collections().values())
+    assert store.configurations_of(9002) == ("9002/Laser_36106",)
+    assert store.configurations_of(900) == ()
+
+
+def test_the_order_of_a_listing_ignores_the_offset(store: MongoDB, load: Load, golden_mongodb: Path) -> None:
+    load(golden_mongodb / "queries" / "tz_dump")
+    names = [(one.assigned[:19], one.name) for one in store.list_configurations()]
+    assert names == sorted(sorted(names, key=lambda one: one[1]), key=lambda one: one[0], reverse=True)
+    assert len(names) == 6
+
+
+def test_the_probes_export_as_from_the_library(store: MongoDB, load: Load, golden_mongodb: Path) -> None:
+    load(golden_mongodb / "probe" / "dump")
+    exported = {}
+    for one in store.list_configurations():
+        for file in export_configuration(store, one.name).files:
+            exported[file.entity] = file.text.encode()
+    wanted = {path.stem: path.read_bytes() for path in (golden_mongodb / "probe" / "exports").glob("*.fcl")}
+    assert {name: exported.get(name) for name in wanted} == wanted
+
+
+def test_documents_of_others_never_break_a_listing(
+    store: MongoDB, load: Load, database: Any, golden_mongodb: Path
+) -> None:
+    load(golden_mongodb / "json" / "odd_dump")
+    good = {one.name for one in store.list_configurations()}
+    odd: list[dict[str, Any]] = [
+        {"configurations": "7/text"},
+        {"configurations": ["7/text"]},
+        {"configurations": [{"name": 7, "assigned": AT}]},
+        {"configurations": [{"name": None}, {"name": "", "assigned": AT}]},
+        {"configurations": [{"name": "7/nodate"}]},
+        {"configurations": [{"name": "7/date", "assigned": 5}, {"name": "7/date", "assigned": AT}]},
+        {"configurations": {"name": "7/single", "assigned": AT}},
+        {"configurations": [[{"name": "7/nested", "assigned": AT}]]},
+        {"other": 1},
+        {"configurations": [{"name": "7/x", "assigned": AT}], "version": 3, "entities": "none", "document": 5},
+    ]
+    database["RunHistory"].insert_many(odd)
+    for details in (False, True):
+        names = {one.name for one in store.list_configurations(details)}
+        assert good <= names
+        assert {"7/nodate", "7/date", "7/x"} <= names
+        assert all(isinstance(one, str) for one in names)
+    assert {one.name: one.assigned for one in store.list_configurations()}["7/date"] == AT
+    assert [one.version for one in store.documents("7/x")] == [""]
+    kinds = {finding.kind for finding in store.inspect()}
+    assert "malformed" in kinds
+    assert len(list(store.all_documents())) == database["RunHistory"].count_documents({})
+
+
+def test_each_kind_of_malformed_document_is_found(store: MongoDB, database: Any) -> None:
+    entry = {"name": "7/a", "assigned": AT}
+    good = {"configurations": [entry], "entities": [{"name": "boot"}], "version": "7/a"}
+    database["RunHistory"].insert_one(dict(good))
+    assert [one for one in store.inspect() if one.kind == "malformed"] == []
+    for change in (
+        {"configurations": [entry, "text"]},
+        {"configurations": [{"assigned": AT}]},
+        {"configurations": [{"name": "", "assigned": AT}]},
+        {"configurations": [{"name": "7/b"}]},
+        {"configurations": [{"name": "7/b", "assigned": "2026"}]},
+        {"entities": None},
+        {"version": None},
+    ):
+        oid = database["RunHistory"].insert_one({**good, **change}).inserted_id
+        found = [one for one in store.inspect() if one.kind == "malformed"]
+        assert [one.place for one in found] == [f"RunHistory/{oid}"], change
+        database["RunHistory"].delete_one({"_id": oid})
+
+
+def test_views_and_system_collections_are_passed_over(store: MongoDB, database: Any) -> None:
+    store.insert([new()])
+    database.create_collection("Look", viewOn="RunHistory", pipeline=[])
+    assert store.collections() == {"RunHistory": 1}
+    assert len(list(store.all_documents())) == 1
+    assert [one.name for one in store.list_configurations()] == ["7/conf"]
+    assert [one.place for one in store.inspect() if one.kind == "view"] == ["Look"]
+
+
+def test_of_one_version_stored_twice_the_oldest_comes_first(store: MongoDB) -> None:
+    store.insert_records([whole_record("f" * 24), whole_record("a" * 24), whole_record("c" * 24)])
+    for _ in range(2):
+        assert [one.id[0] for one in store.documents("7/conf")] == ["f", "a", "c"]
+        store.make_indexes()
+
+
+def test_what_is_stored_twice_is_there_once(store: MongoDB) -> None:
+    documents = [new("boot"), new("metadata", "b: 2\n")]
+    store.insert(documents)
+    before = list(store.all_documents())
+    store.insert([*documents, new("more")])
+    after = list(store.all_documents())
+    assert after[:2] == before
+    assert len(after) == 3
+
+
+def test_a_stored_record_is_the_librarys_to_the_letter(store: MongoDB, database: Any, golden_mongodb: Path) -> None:
+    inputs = golden_mongodb / "runs" / "inputs" / "runs" / "9001"
+    dump = golden_mongodb / "runs" / "dumps" / STAGES[0] / "raw_db_archive"
+    theirs = {}
+    for collection in ("RunHistory", "SystemLayout"):
+        for raw in bson_records.split((dump / f"{collection}.bson").read_bytes()):
+            record = bson_records.decode(raw)
+            if record.text("version").startswith("9001/"):
+                theirs[record.table("origin").text("name")] = record
+    wanted = []
+    for path in sorted(inputs.rglob("*.fcl")):
+        collection = "SystemLayout" if path.stem == "schema" else "RunHistory"
+        text = path.read_text("ascii")
+        wanted.append(NewDocument(collection, path.stem, "9001/Cosmics_04863", "9001/Cosmics_04863", 9001, text))
+    store.insert(wanted)
+    ours = {one.record.table("origin").text("name"): one.record for one in store.all_documents()}
+    assert set(ours) == set(theirs)
+    for name, record in ours.items():
+        assert _without_times(record) == _without_times(theirs[name])
+
+
+def _without_times(value: Any) -> Any:
+    if isinstance(value, Pairs):
+        hidden = {"timestamp", "created", "assigned", "$oid"}
+        return [(name, "" if name in hidden else _without_times(one)) for name, one in value.items]
+    return [_without_times(one) for one in value] if isinstance(value, list) else (type(value), value)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"_id": Pairs([("$oid", "short")])},
+        {"version": None},
+        {"version": 3},
+        {"entities": "boot"},
+        {"entities": [Pairs([("assigned", AT)])]},
+        {"configurations": ["7/conf"]},
+        {"configurations": [Pairs([("name", "7/conf")])]},
+        {"configurations": [Pairs([("name", "7/conf"), ("assigned", "2026")])]},
+        {"configurations": [Pairs([("name", ""), ("assigned", AT)])]},
+        {"configurations": [Pairs([("name", 'q"q'), ("assigned", AT)])]},
+        {"collection": ""},
+        {"document": Pairs([("$set", "x")])},
+        {"document": Pairs([("", "x")])},
+    ],
+)
+def test_what_would_break_the_listings_of_others_is_refused(store: MongoDB, members: dict[str, Any]) -> None:
+    with pytest.raises(ArchiveError) as caught:
+        store.insert_records([whole_record(), whole_record("1" * 24, **members)])
+    assert caught.value.code is Code.BAD_NAME
+    assert store.collections() == {}
+
+
+def test_a_different_record_under_a_known_id_is_a_conflict(store: MongoDB) -> None:
+    store.insert_records([whole_record()])
+    store.insert_records([whole_record()])
+    with pytest.raises(ArchiveError) as caught:
+        store.insert_records([whole_record(changelog="mine")])
+    assert caught.value.code is Code.CONFLICT
+    assert [one.record for one in store.all_documents()] == [whole_record()]
+
+
+def test_a_document_too_large_is_refused_before_it_is_sent(store: MongoDB) -> None:
+    with pytest.raises(ArchiveError) as caught:
+        store.insert([new("small"), new("large", f'a: "{"x" * 2**24}"\n')])
+    assert caught.value.code is Code.TOO_LARGE
+    assert store.collections() == {}
+
+
+def test_many_large_documents_go_in_several_calls(store: MongoDB) -> None:
+    store.insert([new(f"e{place}", f'a: "{"x" * 2**22}"\n') for place in range(12)])
+    assert store.collections() == {"RunHistory": 12}
+    assert [one.entities for one in store.documents("7/conf")] == [(f"e{place}",) for place in range(12)]
+
+
+def test_the_compound_index_is_named_as_what_refuses_every_insert(store: MongoDB, database: Any) -> None:
+    database["RunHistory"].create_index([("configurations.name", 1), ("entities.name", 1)], name="idx_both")
+    with pytest.raises(ArchiveError, match="compound index") as caught:
+        store.insert([new()])
+    assert caught.value.code is Code.CORRUPT
+    assert [one.place for one in store.inspect() if one.kind == "index"] == ["RunHistory.idx_both"]
+
+
+def test_site_indexes_are_made_when_asked_for_and_only_then(store: MongoDB, database: Any) -> None:
+    store.insert([new()])
+    assert list(database["RunHistory"].index_information()) == ["_id_"]
+    assert [one.place for one in store.inspect() if one.kind == "slow"] == ["RunHistory"]
+    assert store.make_indexes() == (
+        "RunHistory.idx_configurations_name",
+        "RunHistory.idx_entities_name",
+        "RunHistory.idx_version",
+    )
+    assert store.make_indexes() == ()
+    assert list(store.inspect()) == []
+    assert all(len(index["key"]) == 1 for index in database["RunHistory"].index_information().values())
+
+
+def test_the_token_changes_with_every_kind_of_write(store: MongoDB, database: Any) -> None:
+    store.insert([new()])
+    records = database["RunHistory"]
+    tokens = [store.change_token()]
+    document = records.find_one()
+    writes: list[Callable[[], object]] = [
+        lambda: store.insert([new("more")]),
+        lambda: records.update_one({"_id": document["_id"]}, {"$set": {"configurations.0.name": "8/conf"}}),
+        lambda: records.replace_one({"_id": document["_id"]}, document),
+        lambda: records.delete_one({"_id": document["_id"]}),
+        lambda: records.insert_one(document),
+        lambda: database["Other"].insert_one({"a": 1}),
+        lambda: database["Other"].drop(),
+        lambda: records.rename("Renamed"),
+        lambda: database["Renamed"].drop(),
+    ]
+    for write in writes:
+        write()
+        tokens.append(store.change_token())
+        assert store.change_token() == tokens[-1]
+    assert None not in tokens
+    assert all(before != after for before, after in itertools.pairwise(tokens))
+
+
+def test_reading_does_not_change_the_token(store: MongoDB) -> None:
+    store.insert([new()])
+    before = store.change_token()
+    store.list_configurations(details=True)
+    store.documents("7/conf")
+    list(store.all_documents())
+    list(store.inspect())
+    store.ping()
+    assert store.change_token() == before
+
+
+def test_a_large_database_is_listed_by_names_alone(
+    store: MongoDB, load: Load, golden_mongodb: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(golden_mongodb / "runs" / "dumps" / STAGES[0] / "raw_db_archive")
+    full = store.list_configurations()
+    monkeypatch.setattr(mongodb_listing, "DATES_UP_TO", 5)
+    fast = store.list_configurations()
+    assert sorted(one.name for one in fast) == sorted(one.name for one in full)
+    assert {one.assigned for one in fast} == {""}
+
+
+def test_names_beyond_16_mib_are_still_listed(store: MongoDB, database: Any) -> None:
+    name = "x" * 4000
+    records = [{"configurations": [{"name": f"{run}/{name}", "assigned": AT}]} for run in range(4400)]
+    database["RunHistory"].insert_many(records)
+    found = set(mongodb_listing._distinct_names(database, "RunHistory"))
+    assert len(found) == 4400
+    assert f"7/{name}" in found
+
+
+def test_what_was_written_is_in_the_journal_of_a_majority(store: MongoDB, database: Any) -> None:
+    concern = store._database.write_concern.document
+    assert concern["w"] == "majority"
+    assert concern["j"] is True
+
+
+def test_system_metadata_holds_no_password_and_one_record(mongodb_database: str, database: Any) -> None:
+    for _ in range(3):
+        store = MongoDB(mongodb_database, timeout=20)
+        store.insert([new()])
+        store.close()
+    found = list(database["SystemMetadata"].find())
+    assert len(found) == 1
+    assert found[0]["document"]["name"] == "artdaq"
+    assert found[0]["document"]["uri"] == mongodb_database
+    assert isinstance(found[0]["_id"], ObjectId)
+    assert list(found[0]["document"]) == [
+        "name",
+        "uri",
+        "locale",
+        "create_time",
+        "create_user",
+        "uname",
+        "database_format",
+    ]
+
+
+def test_a_password_the_library_left_in_system_metadata_is_reported(store: MongoDB, database: Any) -> None:
+    database["SystemMetadata"].insert_one({"document": {"uri": "mongodb://bob:secret@h/db"}})
+    database["SystemMetadata"].insert_one({"document": {"uri": "mongodb://bob:***@h/db"}})
+    findings = [one for one in store.inspect() if one.kind == "password"]
+    assert len(findings) == 1
+    assert "secret" not in repr(findings)
+
+
+def test_without_a_server_the_failure_says_so(tmp_path: Path) -> None:
+    store = MongoDB("mongodb://bob:s%40cret@127.0.0.1:1/db", timeout=0.2)
+    with pytest.raises(ArchiveError) as caught:
+        store.ping()
+    assert caught.value.code is Code.CONNECTION_REFUSED
+    assert caught.value.retryable
+    for text in (caught.value.message, repr(caught.value), repr(store), store.uri, repr(store._uri)):
+        assert "cret" not in text
