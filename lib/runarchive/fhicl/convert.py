@@ -28,6 +28,7 @@ from runarchive.fhicl.convert_metadata import (
 )
 from runarchive.fhicl.naming import entity_names
 from runarchive.fhicl.originals import FileKind, OriginalFile, file_name_bytes
+from runarchive.fhicl.parser import FhiclError, parse
 from runarchive.fhicl.times import RunTimes, run_times
 
 CONVERTERS: dict[str, Callable[[bytes], str]] = {
@@ -172,7 +173,7 @@ class _Converter:
                 accepted[name] = text
         for name, entity in entity_names(accepted, self.entities).items():
             self.entities[entity] = accepted[name]
-            if f"{entity}.fcl" != name:
+            if f"{entity}.fcl" != name.rpartition("/")[2]:
                 self.problems.append(f"{name} is kept as entity {entity}")
 
     def _look_at_metadata(self, metadata: bytes | None, names: Sequence[str], times: RunTimes) -> None:
@@ -192,8 +193,6 @@ class _Converter:
 
 
 def _refusal(text: str) -> str:
-    from runarchive.fhicl.parser import FhiclError, parse
-
     try:
         parse(text)
     except FhiclError as error:

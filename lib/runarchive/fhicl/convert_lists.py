@@ -27,12 +27,25 @@ _RANK_ROW = re.compile(r"-?[0-9]+")
 def convert_settings(data: bytes) -> str:
     """settings.txt: numbers, booleans and lists as such, everything else as a string."""
     entries = Entries()
-    for line in lines_of(decode(data)):
-        text = without_comment(line.strip())
-        name, colon, value = text.partition(":")
-        if text and colon:
-            entries.add(key_of(name), _setting(value.strip()))
+    for name, value in _settings(lines_of(decode(data))):
+        entries.add(key_of(name), _setting(value.strip()))
     return entries.text()
+
+
+def _settings(lines: list[str]) -> Iterator[tuple[str, str]]:
+    """Every key with its raw value; a list that is open at the end of its line goes on in lines without a colon."""
+    name, value = "", ""
+    for line in lines:
+        text = without_comment(line.strip())
+        key, colon, rest = text.partition(":")
+        if colon:
+            if value or name:
+                yield name, value
+            name, value = key, f" {rest}"
+        elif text and value.lstrip().startswith("[") and "]" not in value:
+            value += f" {text}"
+    if value or name:
+        yield name, value
 
 
 def _setting(value: str) -> str:
