@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import yaml
 
 from runarchive.config import sections as s
+from runarchive.config.envfile import find_env_file, read_env
 from runarchive.config.keys import Key
 from runarchive.config.values import Origin, Values
 from runarchive.errors import ConfigError
@@ -40,7 +41,7 @@ class Config:
     """A whole config file, read and checked.
 
     `warnings` are sentences about keys that are unknown, deprecated or doubtful; `origins` tells where each value
-    comes from.
+    comes from; `environment` is what `archiver.env` adds for programs started from here.
     """
 
     path: Path
@@ -55,6 +56,7 @@ class Config:
     fhiclize_generate: frozenset[str] = s.CONVERTIBLE
     warnings: tuple[str, ...] = ()
     origins: MappingType[str, Origin] = dataclasses.field(default_factory=dict)
+    environment: MappingType[str, str] = dataclasses.field(default_factory=dict, repr=False)
 
 
 def find_config(given: str | None) -> Path:
@@ -81,8 +83,9 @@ def user_config_file() -> Path:
 
 
 def load_config(path: Path, environment: MappingType[str, str] | None = None) -> Config:
-    """Read and check a config file; `environment` stands for the process's own where it is given.
+    """Read and check a config file, with the variables of the `archiver.env` beside it or in the working directory.
 
+    `environment` stands for the process's own, and for that file, where it is given.
     Raises ConfigError, whose `problems` lists every fault of the file, each one sentence that names its key.
     """
     try:
@@ -91,7 +94,22 @@ def load_config(path: Path, environment: MappingType[str, str] | None = None) ->
         raise ConfigError([f"config file {path} does not exist"]) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([f"config file {path} cannot be read: {error}"]) from None
-    return parse_config(text, path, os.environ if environment is None else environment)
+    if environment is not None:
+        return parse_config(text, path, environment)
+    added, remarks = _env_file(path)
+    config = parse_config(text, path, {**os.environ, **added})
+    return dataclasses.replace(config, environment=added, warnings=(*remarks, *config.warnings))
+
+
+def _env_file(path: Path) -> tuple[dict[str, str], tuple[str, ...]]:
+    place = find_env_file(path)
+    if place is None:
+        return {}, ()
+    try:
+        found, problems = read_env(place.read_text(encoding="utf-8"), os.environ)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{place} cannot be read: {error}"]) from None
+    return found, tuple(f"{place} {problem}" for problem in problems)
 
 
 def parse_config(text: str, path: Path, environment: MappingType[str, str]) -> Config:
