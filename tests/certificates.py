@@ -18,22 +18,25 @@ CLIENT_SUBJECT = "CN=archiver,OU=Clients,O=Test Lab"
 
 @dataclass(frozen=True)
 class Certificates:
-    """PEM files: `server` and `client` hold key and certificate together, `stranger` is of another authority."""
+    """PEM files: `server` and `client` hold key and certificate together, `stranger` is of another authority,
+    `unknown` names somebody who is no user."""
 
     ca: Path
     server: Path
     client: Path
     stranger: Path
+    unknown: Path
 
 
 def make_certificates(directory: Path) -> Certificates:
     """Make all files of `Certificates` in `directory`; the server's is good for 127.0.0.1 and localhost."""
     authority = _authority("Test authority")
-    files = Certificates(*(directory / f"{name}.pem" for name in ("ca", "server", "client", "stranger")))
+    files = Certificates(*(directory / f"{name}.pem" for name in ("ca", "server", "client", "stranger", "unknown")))
     files.ca.write_bytes(authority[1].public_bytes(serialization.Encoding.PEM))
     _leaf(files.server, authority, _name("localhost", "Servers"), ExtendedKeyUsageOID.SERVER_AUTH)
     _leaf(files.client, authority, _name("archiver", "Clients"), ExtendedKeyUsageOID.CLIENT_AUTH)
     _leaf(files.stranger, _authority("Other"), _name("archiver", "Clients"), ExtendedKeyUsageOID.CLIENT_AUTH)
+    _leaf(files.unknown, authority, _name("nobody", "Clients"), ExtendedKeyUsageOID.CLIENT_AUTH)
     return files
 
 

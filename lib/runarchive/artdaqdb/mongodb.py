@@ -27,7 +27,7 @@ from runarchive.artdaqdb.documents import (
     stored,
 )
 from runarchive.artdaqdb.mongodb_care import inspect, make_site_indexes, validate
-from runarchive.artdaqdb.mongodb_errors import told
+from runarchive.artdaqdb.mongodb_errors import told, usable_uri
 from runarchive.artdaqdb.mongodb_uri import client_options, parse_uri
 from runarchive.artdaqdb.store import (
     SYSTEM_METADATA,
@@ -93,7 +93,8 @@ class MongoDB:
         with self._lock, self._told(Phase.CONNECT):
             if self._client is None:
                 options: dict[str, Any] = client_options(self._uri, self._timeout)
-                self._client = MongoClient(self._uri.given, document_class=RawBSONDocument, **options)
+                with usable_uri(self.uri, self._uri.scrub):
+                    self._client = MongoClient(self._uri.given, document_class=RawBSONDocument, **options)
             return self._client
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -46,6 +47,19 @@ def told(phase: Phase, shown_uri: str, scrub: Callable[[str], str]) -> Iterator[
         detail = scrub(_first_sentence(error))
         message = f"MongoDB {shown_uri} {what}" + (f" ({detail})" if detail else "")
         raise ArchiveError(code, message, store=Store.ARTDAQDB, phase=phase, hint=_HINTS.get(code)) from None
+
+
+@contextmanager
+def usable_uri(shown_uri: str, scrub: Callable[[str], str]) -> Iterator[None]:
+    """Raise ArchiveError(BAD_CONFIG) where the driver only warns of an option, or stumbles over a certificate file."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            warnings.filterwarnings("ignore", message="Unknown option")
+            yield
+    except (UserWarning, OSError, ValueError, TypeError) as error:
+        message = f"MongoDB {shown_uri} cannot be used as the URI stands ({scrub(str(error))[:300]})"
+        raise ArchiveError(Code.BAD_CONFIG, message, store=Store.ARTDAQDB, phase=Phase.CONNECT) from None
 
 
 def explain(error: errors.PyMongoError) -> tuple[Code, str]:

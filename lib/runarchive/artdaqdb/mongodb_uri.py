@@ -15,6 +15,9 @@ from runarchive.model import Phase, Store
 CLIENT_CERT_VARIABLE = "ARTDAQ_DATABASE_CLIENT_CERT"
 CA_CERT_VARIABLE = "ARTDAQ_DATABASE_CA_CERT"
 
+FIND_SERVER_MS = 10_000
+"""How long a server may take to be found: an election of a new primary passes within it."""
+
 _PARTS = re.compile(
     r"(?P<scheme>mongodb(?:\+srv)?)://(?:(?P<user>[^?]*)@)?"
     r"(?P<hosts>(?:\[[^/?@\]]*\]|[^/?@:,]*)(?::\d*)?(?:,(?:\[[^/?@\]]*\]|[^/?@:,]*)(?::\d*)?)*)"
@@ -82,8 +85,8 @@ def client_options(uri: MongoUri, timeout: float, environment: Mapping[str, str]
     """
     limit = max(1, int(timeout * 1000))
     wanted: dict[str, object] = {
-        "serverSelectionTimeoutMS": limit,
-        "connectTimeoutMS": limit,
+        "serverSelectionTimeoutMS": min(limit, FIND_SERVER_MS),
+        "connectTimeoutMS": min(limit, FIND_SERVER_MS),
         "socketTimeoutMS": limit,
         "timeoutMS": limit,
         "appName": "tui-archiver",
