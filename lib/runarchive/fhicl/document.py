@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from runarchive.fhicl.pairs import Pairs, Value
+from runarchive.fhicl.printer import print_fhicl
 from runarchive.fhicl.tree import FhiclDocument
 
 NOT_PROVIDED = "notprovided"
@@ -28,3 +29,9 @@ def document_form(document: FhiclDocument, name: str, timestamp: str) -> Pairs:
 
 def _origin(name: str, timestamp: str) -> Pairs:
     return Pairs([("format", "fhicl"), ("name", name), ("source", "fhicl_to_json"), ("timestamp", timestamp)])
+
+
+def canonical_of_document(record: Pairs) -> str:
+    """The canonical FHiCL text of a record or of a document form; raises ArchiveError(CORRUPT) where it has none."""
+    document = record.table("document")
+    return print_fhicl(document.table("data"), document.table("metadata"))

@@ -1,4 +1,4 @@
-"""FHiCL text to the tree that artdaq_database makes of it: the same texts accepted, the others refused, at the same place.
+"""FHiCL text to the tree that artdaq_database makes of it: the same accepted, the others refused, at the same place.
 
 The grammar is that of fhicl-cpp in the mode in which artdaq_database uses it: references with `@` are plain text, those
 with `!` are resolved, top-level names stay flat and may repeat. The plain `name: value` is one regular expression;
@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from typing import NoReturn
 
-from runarchive.fhicl import grammar
+from runarchive.fhicl import explain, grammar
+from runarchive.fhicl.bindings import Bindings
 from runarchive.fhicl.grammar import (
     COMPLEX_GROUP,
     DOUBLE_GROUP,
@@ -18,7 +19,6 @@ from runarchive.fhicl.grammar import (
     GOOD_ESCAPES,
     INDEX,
     NAME,
-    NIL,
     NUMBER_TOKEN,
     SCALAR_OF_GROUP,
     SEQUENCE,
@@ -41,9 +41,9 @@ from runarchive.fhicl.tree import (
     PROTECT_IGNORE,
     PROTECTIONS,
     UNPROTECTED,
-    Entry,
     FhiclDocument,
     Node,
+    Table,
     Tree,
 )
 from runarchive.fhicl.tree_cache import TreeCache
@@ -51,7 +51,6 @@ from runarchive.fhicl.tree_cache import TreeCache
 __all__ = ["FhiclDocument", "FhiclError", "parse"]
 
 _RAW_END = re.compile(r"[# \n\t]|//")
-_LARGEST_INDEX = 100_000
 _SCALAR = [SCALAR_OF_GROUP.get(group) for group in range(grammar.OTHER_GROUP + 1)]
 _CACHE = TreeCache()
 
@@ -74,25 +73,21 @@ def _parse(text: str | bytes) -> Tree:
     parser = _Parser(source)
     try:
         parser.document()
-        return Tree(source, parser.entries)
+        return Tree(source, parser.bindings.entries)
     except RecursionError:
         raise FhiclError("the text is nested too deeply", 1, 1) from None
 
 
 class _Parser:
-    """One text being parsed; `entries` are the top-level bindings in the order the library keeps them."""
+    """One text being parsed; `bindings` holds what was read so far."""
 
     def __init__(self, source: Source) -> None:
         self.text = source.text
-        self.entries: list[Entry] = []
-        self.in_prolog = False
-        self.prolog_names: set[str] = set()
+        self.bindings = Bindings(self.fail)
         self.checked = UNPRINTABLE.search(self.text) is not None or "\\" in self.text
 
     def fail(self, place: int, reason: str) -> NoReturn:
         """Refuse the text at this place."""
-        if place >= len(self.text):
-            reason += " (the text ends here)"
         raise FhiclError(reason, *position(self.text, place))
 
     def skip(self, place: int) -> int:
@@ -104,30 +99,20 @@ class _Parser:
         """The whole text."""
         place = self.skip(0)
         while self.text.startswith("BEGIN_PROLOG", place):
-            self.in_prolog = True
+            self.bindings.in_prolog = True
             place = self.skip(self.statements(place + len("BEGIN_PROLOG")))
             if not self.text.startswith("END_PROLOG", place):
-                self.fail(place, "neither `name: value` nor END_PROLOG")
-            self.in_prolog = False
+                self.fail(place, explain.no_statement(self.text, place, "neither `name: value` nor END_PROLOG"))
+            self.bindings.in_prolog = False
             place = self.skip(place + len("END_PROLOG"))
         place = self.skip(self.statements(place))
         if place < len(self.text):
-            self.fail(place, self.explain(place))
-
-    def explain(self, place: int) -> str:
-        """Why the text cannot go on at this place, in words for a person."""
-        if self.text.startswith("BEGIN_PROLOG", place):
-            return "prologs must stand together at the beginning, none within another"
-        if self.text[place] > "\x7f":
-            return "a character that is not ASCII"
-        end = self.text.find("\n", place)
-        if self.text[place] in "#/" and not self.text[place:end].isascii():
-            return "a comment with a character that is not ASCII"
-        return "not a `name: value`"
+            self.fail(place, explain.no_statement(self.text, place, "not a `name: value`"))
 
     def statements(self, place: int) -> int:
         """Top-level statements from this place on, and the place after the last."""
         text, match, scalars, checked = self.text, TOP_STATEMENT.match, _SCALAR, self.checked
+        bind = self.bindings.bind
         while True:
             found = match(text, place)
             if found is None:
@@ -142,12 +127,12 @@ class _Parser:
                 node, place = self.node(found, group)
             else:
                 node, place = (scalar, found[group], found.start(group), UNPROTECTED), found.end()
-            self.bind(found[1], node)
+            bind(found[1], node)
 
     def table(self, place: int, start: int) -> tuple[Node, int]:
         """The table whose `{` is at `start`, from the place after it."""
         text, match, scalars, checked = self.text, STATEMENT.match, _SCALAR, self.checked
-        table: dict[str, Node] = {}
+        table: Table = {}
         while True:
             found = match(text, place)
             if found is None:
@@ -164,13 +149,13 @@ class _Parser:
                 node, after = (scalar, found[group], found.start(group), UNPROTECTED), found.end()
             name = found[1]
             if name in table:
-                self.rebind(table, name, node, place)
+                self.bindings.bind_in(table, name, node, self.skip(place))
             else:
                 table[name] = node
             place = after
         place = self.skip(place)
         if not text.startswith("}", place):
-            self.fail(place, "neither `name: value` nor } in a table")
+            self.fail(place, explain.no_statement(text, place, "neither `name: value` nor } in a table"))
         return (TABLE, table, start, UNPROTECTED), place + 1
 
     def value(self, place: int) -> tuple[Node, int] | None:
@@ -233,11 +218,11 @@ class _Parser:
                 self.fail(place, "neither , nor ] in a sequence")
             after = self.elements(place + 1, items)
             if after is None:
-                self.fail(place + 1, "no value after a comma")
+                self.fail(place + 1, explain.no_value(self.text, self.skip(place + 1)))
             place = after
 
     def elements(self, place: int, items: list[Node]) -> int | None:
-        """Append the element at this place (of a `!sequence::` all of them); the place after, or None when there is none."""
+        """Append the element, or the elements of a `!sequence::`; the place after, or None when there is none."""
         if element := self.value(place):
             items.append(element[0])
             return element[1]
@@ -245,7 +230,7 @@ class _Parser:
         if not self.text.startswith("!sequence::", start):
             return None
         name, place = self.reference_name(start + len("!sequence::"))
-        kind, content, _, _ = self.look_up(name, start)
+        kind, content, _, _ = self.bindings.find(name, start)
         if kind != SEQUENCE or not isinstance(content, list):
             self.fail(start, f"!sequence::{name} is not a sequence")
         items.extend((kind, data, start, UNPROTECTED) for kind, data, _, _ in content)
@@ -261,25 +246,8 @@ class _Parser:
         name, place = self.reference_name(place)
         if keyword == "!db::":
             self.fail(start, "references to a database do not work")
-        kind, content, _, _ = self.look_up(name, start)
+        kind, content, _, _ = self.bindings.find(name, start)
         return (kind, content, start, UNPROTECTED), place
-
-    def look_up(self, name: str, place: int) -> Node:
-        """The first top-level value of this name; dots are part of names, `[n]` goes into a sequence."""
-        base, *parts = re.split(r"[\[\]]", name)
-        node = next((node for known, node, _ in self.entries if known == base), None)
-        for part in parts:
-            if node is None or not part:
-                continue
-            _, content, _, _ = node
-            if part.isdigit():
-                number = int(part) if len(part) < 10 else _LARGEST_INDEX
-                node = content[number] if isinstance(content, list) and number < len(content) else None
-            else:
-                node = content.get(part) if isinstance(content, dict) else None
-        if node is None:
-            self.fail(place, f"{name} is not known here")
-        return node
 
     def reference_name(self, place: int) -> tuple[str, int]:
         """The name directly after `::`."""
@@ -310,8 +278,8 @@ class _Parser:
             else:
                 return name, place
 
-    def slow_statement(self, place: int, table: dict[str, Node] | None) -> int:
-        """One statement of a table, or of the top level when `table` is None; the place after it, -1 when there is none."""
+    def slow_statement(self, place: int, table: Table | None) -> int:
+        """One statement of a table, of the top level when it is None; the place after, -1 when there is none."""
         start = self.skip(place)
         found = NAME.match(self.text, start)
         if found is None:
@@ -322,105 +290,25 @@ class _Parser:
             word = PROTECTIONS[protection] + ":"
             if self.text.startswith(word, colon):
                 if bound := self.value(colon + len(word)):
-                    node = self.protected(name, bound[0], protection, start)
-                    if table is None:
-                        self.bind(name, node)
-                    elif name in table:
-                        self.rebind(table, name, node, start)
-                    else:
-                        table[name] = node
+                    node = self.bindings.protected(name, bound[0], protection, start)
+                    self.bindings.bind_in(table, name, node, start)
                     return bound[1]
                 break
         if not self.text.startswith(":", colon):
             return -1
         erase = self.skip(colon + 1)
         if not self.text.startswith("!erase", erase):
-            self.fail(erase, "not a value")
-        self.erase(name, table, start)
+            self.fail(erase, explain.no_value(self.text, erase))
+        self.bindings.erase(name, table, start)
         return erase + len("!erase")
 
-    def protected(self, name: str, node: Node, protection: int, place: int) -> Node:
-        """The value under a protection; refused when something within has a weaker one."""
-        kind, content, start, _ = node
-        if protection and isinstance(content, list | dict):
-            self.check_protection(name, node, protection, place)
-        return kind, content, start, protection
-
-    def check_protection(self, name: str, node: Node, least: int, place: int) -> None:
-        """Refuse protections below `least` within a value."""
-        _, content, _, protection = node
-        if protection and protection < least:
-            self.fail(place, f"{name} has {PROTECTIONS[protection]} within {PROTECTIONS[least]}")
-        inner = (
-            content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
-        )
-        for part, child in inner:
-            self.check_protection(f"{name}.{part}", child, max(least, protection), place)
-
-    def bind(self, name: str, node: Node) -> None:
-        """Add a top-level binding; a name of the prolog that comes again in the main part leaves the prolog."""
-        base, *parts = re.split(r"[\[\]]", name) if "[" in name else (name,)
-        if self.in_prolog:
-            self.prolog_names.add(base)
-        elif base in self.prolog_names:
-            self.prolog_names.discard(base)
-            self.entries[:] = [entry for entry in self.entries if entry[0] != base]
-        for part in reversed([part for part in parts if part]):
-            node = self.indexed(part, node)
-        self.entries.append((base, node, self.in_prolog))
-
-    def indexed(self, part: str, node: Node) -> Node:
-        """What `name[n]` makes around a value: a sequence that has no place, hence is refused unless it is replaced."""
-        if not part.isdigit():
-            return TABLE, {part: node}, -1, UNPROTECTED
-        if len(part) > 6 or int(part) > _LARGEST_INDEX:
-            self.fail(node[2], f"the index {part} is too large")
-        return SEQUENCE, [(NIL, "", -1, UNPROTECTED)] * int(part) + [node], -1, UNPROTECTED
-
-    def rebind(self, table: dict[str, Node], name: str, node: Node, place: int) -> None:
-        """Bind a name of a table again: the value changes, the place of the name stays, protections hold."""
-        existing = table[name][3]
-        if node[3] > existing:
-            self.fail(self.skip(place), f"{name} comes again with more protection")
-        if existing == PROTECT_ERROR:
-            self.fail(self.skip(place), f"{name} is protected")
-        if existing != PROTECT_IGNORE:
-            table[name] = node
-
-    def erase(self, name: str, table: dict[str, Node] | None, place: int) -> None:
-        """`name: !erase`."""
-        if table is not None:
-            protection = table[name][3] if name in table else UNPROTECTED
-            if protection == PROTECT_ERROR:
-                self.fail(place, f"{name} is protected")
-            if protection == UNPROTECTED:
-                table.pop(name, None)
-            return
-        base = re.split(r"[\[\]]", name)[0]
-        index = next((index for index, entry in enumerate(self.entries) if entry[0] == base), None)
-        if index is None or (self.entries[index][2] and not self.in_prolog):
-            return
-        if base != name:
-            self.fail(place, "members of a sequence cannot be erased")
-        if self.entries[index][1][3] == PROTECT_ERROR:
-            self.fail(place, f"{name} is protected")
-        if self.entries[index][1][3] == UNPROTECTED:
-            del self.entries[index]
-
-    def table_reference(self, start: int, table: dict[str, Node] | None) -> int:
+    def table_reference(self, start: int, table: Table | None) -> int:
         """`!table::name`: the members of a table bound here; the place after it, -1 when there is none."""
         if not self.text.startswith("!table::", start):
             return -1
         name, place = self.reference_name(start + len("!table::"))
-        kind, content, _, _ = self.look_up(name, start)
+        kind, content, _, _ = self.bindings.find(name, start)
         if kind != TABLE or not isinstance(content, dict):
             self.fail(start, f"!table::{name} is not a table")
-        for key, (kind, data, _, protection) in list(content.items()):
-            node = (kind, data, start, protection)
-            if table is None:
-                self.bind(key, node)
-            elif key in table:
-                self.rebind(table, key, node, start)
-            else:
-                table[key] = node
+        self.bindings.bind_all(table, content, start)
         return place

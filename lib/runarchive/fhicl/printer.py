@@ -38,8 +38,8 @@ class _Missing(Exception):
 def print_fhicl(data: Pairs, metadata: Pairs) -> str:
     """The canonical text of `document.data` with `document.metadata`.
 
-    Of a name that comes twice the first metadata serves for all. Raises ArchiveError(CORRUPT) where the library cannot load the
-    document: no prolog or main, a name without metadata at the top, a value that is not what its type says.
+    Of a name that comes twice the first metadata serves for all. Raises ArchiveError(CORRUPT) where the library cannot
+    load the document: no prolog or main, a name without metadata at the top, a value that is not what its type says.
     """
     try:
         parts = [_part(data, metadata, name) for name in ("prolog", "main")]
@@ -51,7 +51,7 @@ def print_fhicl(data: Pairs, metadata: Pairs) -> str:
 
 
 def canonical(text: str | bytes) -> str:
-    """The text that artdaqDB gives back for a FHiCL text; raises FhiclError as `parse` does, and as `print_fhicl` does."""
+    """The text that artdaqDB gives back for a FHiCL text; raises what `parse` and `print_fhicl` raise."""
     document = parse(text)
     tree = document.tree
     if tree.canonical is None:
@@ -72,7 +72,7 @@ def _assembled(prolog: str, main: str) -> str:
 
 
 def _with_include_lines(text: str) -> str:
-    """`#include: "file"` becomes `#include "file"`; like the library, whatever stands before the next quote goes too."""
+    """`#include: "file"` becomes `#include "file"`; as in the library, what stands before the next quote goes too."""
     place, parts = 0, []
     while found := _INCLUDE_LINE.search(text, place):
         parts.append(text[place : found.start()] + "#include ")

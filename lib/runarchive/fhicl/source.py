@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from bisect import bisect_right
 from dataclasses import dataclass
 
-from runarchive.errors import ArchiveError, Code, Phase
+from runarchive.errors import ArchiveError, Code
+from runarchive.model import Phase
 
 INCLUDE_KEY = "fhicl_pound_include_"
 """How the names begin that stand for include lines in a document."""
@@ -59,7 +61,7 @@ def decoded(text: str | bytes) -> str:
 
 
 def prepare(text: str | bytes) -> Source:
-    """Scan comments, replace includes, settle line ends; raises FhiclError for an empty text and for a malformed include."""
+    """Scan comments, replace includes, settle line ends; raises FhiclError for an empty text or a malformed include."""
     original = decoded(text)
     if not original:
         raise FhiclError("the text is empty", 1, 1)
@@ -77,14 +79,13 @@ def prepare(text: str | bytes) -> Source:
 
 
 def _replace_includes(text: str, swallowed: list[str]) -> str:
+    numbers = itertools.count()
+
     def key(found: re.Match[str]) -> str:
-        nonlocal count
         if found[1].strip():
             swallowed.append(found[1])
-        count += 1
-        return f"{INCLUDE_KEY}{count - 1}:"
+        return f"{INCLUDE_KEY}{next(numbers)}:"
 
-    count = 0
     return _INCLUDE.sub(key, text)
 
 

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from functools import cached_property
 from typing import NamedTuple, TypeAlias, Union
 
-from runarchive.fhicl.grammar import SEQUENCE, TABLE
+from runarchive.fhicl.grammar import TABLE
 from runarchive.fhicl.pairs import Pairs, Value
 from runarchive.fhicl.source import INCLUDE_KEY, NO_COMMENTS, FhiclError, Source, line_ends
 
@@ -15,6 +15,9 @@ PROTECTIONS = ("", "@protect_ignore", "@protect_error")
 
 Node: TypeAlias = tuple[str, Union[str, list["Node"], dict[str, "Node"]], int, int]  # noqa: UP007
 """A value: its metadata type, its content, the place where it begins (-1: nowhere), its protection."""
+
+Table: TypeAlias = dict[str, Node]
+"""The content of a table, in order; names do not repeat there."""
 
 Entry: TypeAlias = tuple[str, Node, bool]
 """A top-level binding: name, value, whether it belongs to the prolog."""
@@ -102,7 +105,8 @@ def _data(node: Node) -> Value:
 class FhiclDocument:
     """What artdaqDB stores of a FHiCL text.
 
-    `data` and `metadata` are made on first use and belong to this object alone; `tree` is shared with every document of the text.
+    `data` and `metadata` are made on first use and belong to this object alone; `tree` is shared with every document
+    of the text.
     """
 
     def __init__(self, tree: Tree) -> None:
