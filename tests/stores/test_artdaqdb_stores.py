@@ -18,10 +18,10 @@ from runarchive.errors import ArchiveError, Code
 from runarchive.fhicl.originals import OriginalFile, pack_originals
 from runarchive.fhicl.pairs import Pairs
 
-KEYS = (
-    "document comments origin version entities configurations changelog bookkeeping _id collection aliases runs "
-    "attachments configtype"
-).split()
+KEYS = [
+    *("document", "comments", "origin", "version", "entities", "configurations", "changelog", "bookkeeping", "_id"),
+    *("collection", "aliases", "runs", "attachments", "configtype"),
+]
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d{4}")
 START = 'DAQInterface_start_time: "Sat Nov 21 06:29:33 UTC 2026"\n'
 STOP = 'DAQInterface_stop_time: "Sat Nov 21 07:29:33 UTC 2026"\n'
@@ -89,7 +89,12 @@ class TestDocuments:
         (found,) = store.documents("7/demo")
         names = [name for name in found.record if name != "_id"]
         assert names == [name for name in KEYS if name != "_id"]
-        assert (found.collection, found.entities, found.version, found.runs) == ("RunHistory", ("boot",), "7/demo", ("7",))
+        assert (found.collection, found.entities, found.version, found.runs) == (
+            "RunHistory",
+            ("boot",),
+            "7/demo",
+            ("7",),
+        )
         updates = found.record.table("bookkeeping").get("updates")
         assert isinstance(updates, list)
         events = [event.text("event") for event in updates if isinstance(event, Pairs)]
@@ -98,13 +103,13 @@ class TestDocuments:
         assert re.fullmatch("[0-9a-f]{12}4[0-9a-f]{11}", found.id)
 
     def test_exported_text_is_the_canonical_text(self, store: ArtdaqStore) -> None:
-        text = "a: 1 # one\nBEGIN: { x: [1, 'two', {z: \"3\"}] }\nb: \"back\\\\slash /\"\n"
+        text = 'a: 1 # one\nBEGIN: { x: [1, \'two\', {z: "3"}] }\nb: "back\\\\slash /"\n'
         store.insert([new(7, "boot", text)])
         (found,) = store.documents("7/demo")
         assert document_text(found) == canonical_text(text)
 
     def test_names_that_come_twice_are_kept_twice(self, store: ArtdaqStore) -> None:
-        store.insert([new(7, "tpc01", "o.f: \"x\"\no.f: \"y\"\n")])
+        store.insert([new(7, "tpc01", 'o.f: "x"\no.f: "y"\n')])
         (found,) = store.documents("7/demo")
         main = found.record.table("document").table("data").table("main")
         assert main.items == [("o.f", "x"), ("o.f", "y")]

@@ -170,7 +170,7 @@ def parse_index(text: str) -> Index:
         raise IndexProblem("damaged", "it is not a JSON object")
     lacking = [name for name in ("ouid", *TABLES) if name not in found]
     if lacking:
-        old = OLD_TABLE in found or any(name in found for name in TABLES)
+        old = OLD_TABLE in found or ("ouid" not in found and any(name in found for name in TABLES))
         raise IndexProblem("old" if old else "damaged", f"it lacks {', '.join(lacking)}")
     index = Index(_ids(found["ouid"], "ouid"))
     for name in TABLES:
