@@ -74,6 +74,12 @@ def exit_code_table() -> str:
     return "exit codes:\n" + "\n".join(f"  {code.value:>3}  {meaning}" for code, meaning in EXIT_CODE_MEANING.items())
 
 
+def _noun(argv: Sequence[str]) -> str | None:
+    """The first word that names a command; `artdaqdb import` is no `import`, `-c demo` is no `demo`."""
+    words = (word for place, word in enumerate(argv) if place == 0 or argv[place - 1] not in ("-c", "--config"))
+    return next((word for word in words if word in NOUNS), None)
+
+
 def build_parser(argv: Sequence[str]) -> Parser:
     """The parser for these arguments; only the module of the noun they name is imported."""
     common = common_options()
@@ -86,7 +92,7 @@ def build_parser(argv: Sequence[str]) -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"tui-archiver {__version__}")
     commands = parser.add_subparsers(dest="noun", metavar="COMMAND", parser_class=Parser)
-    wanted = {word for word in argv if word in NOUNS}
+    wanted = _noun(argv)
     for noun, summary in NOUNS.items():
         sub = commands.add_parser(
             noun,
@@ -96,7 +102,7 @@ def build_parser(argv: Sequence[str]) -> Parser:
             parents=[common],
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        if noun in wanted:
+        if noun == wanted:
             importlib.import_module(f"runarchive.cli.{noun}_command").configure(sub)
     return parser
 
