@@ -91,7 +91,8 @@ class UconApp:
         """One request, as WSGI has it; `wsgi.input` is a RequestBody."""
         method = str(environ["REQUEST_METHOD"])
         response = self._answer(method, environ)
-        headers = [("Content-Type", response.content_type), *map(_latin, response.headers)]
+        headers = [("Content-Type", response.content_type)] if response.content_type else []
+        headers += map(_latin, response.headers)
         if response.size is not None:
             headers.append(("Content-Length", str(response.size)))
         start(response.status, headers)
@@ -101,7 +102,7 @@ class UconApp:
         path = _utf8(environ.get("PATH_INFO", ""))
         below = path.removeprefix(self.prefix)
         if not path.startswith(self.prefix) or (below and not below.startswith("/")):
-            return Response("404 Service not found", HTML, (), 0)
+            return Response("404 Service not found", "", (), 0)
         query = environ.get("QUERY_STRING", "")
         # The path as it came, not decoded: webpie does not decode path elements either.
         raw = str(environ.get("REQUEST_URI", "")).partition("?")[0]
@@ -260,7 +261,7 @@ class UconApp:
         self._writable()
         given = request.one("folder")
         if not given:
-            raise HttpError(text("Empty folder name", "400 Bad Request"))
+            raise HttpError(text("Empty folder name", "400 Bad Request", headers=EXTRA_HEADERS))
         folder = self._folder_name(given)
         self._authorize(request, given, folder.qualified)
         try:

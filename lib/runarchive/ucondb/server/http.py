@@ -101,9 +101,10 @@ def redirect(where: str) -> Response:
 
 
 def _page(status: str, explanation: str, detail: str) -> Response:
+    below = f"{html.escape(detail, quote=False)}\n" if detail else ""
     return text(
         f"<html>\n <head>\n  <title>{status}</title>\n </head>\n <body>\n  <h1>{status}</h1>\n  {explanation}\n"
-        f"{html.escape(detail, quote=False)}\n\n\n </body>\n</html>",
+        f"{below}\n\n </body>\n</html>",
         status,
     )
 

@@ -237,10 +237,9 @@ def _named(query: str, folder: FolderName) -> sql.Composed:
     return sql.SQL(query).format(**names)
 
 
-def _all(cursor: extensions.cursor, statement: sql.Composed, values: Sequence[Any]) -> list[Sequence[Any]]:
+def _all(cursor: extensions.cursor, statement: sql.Composed, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
     cursor.execute(statement, values)
-    rows: list[Sequence[Any]] = cursor.fetchall()
-    return rows
+    return cursor.fetchall()
 
 
 def _grants(
