@@ -178,6 +178,19 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class RunFailure:
+    """A run that stands in FAILED, PARTIAL, CONFLICT or OUTDATED, since when, and after how many attempts."""
+
+    run: int
+    state: RunState
+    stage: Stage
+    failure: Failure
+    first: datetime | None
+    last: datetime | None
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
 class HopHash:
     """The hash of what one hop carried, its input's hash, and who computed them when."""
 
