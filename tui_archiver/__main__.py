@@ -12,7 +12,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Open the console or run one headless command; returns the exit status."""
     args = parse(sys.argv[1:] if argv is None else list(argv))
     if args.noun is None or (args.noun == "demo" and not args.headless):
-        from tui_archiver.app import open_console
+        from tui_archiver.start import open_console
 
         return open_console(args)
     return dispatch(args)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from textual.message import Message
 
-from runarchive.archive import Changes
+from runarchive.archive import Changes, Health, LockHolder
+from runarchive.model import Store
 
 
 class Changed(Message, bubble=False):
     """The ledger moved on, by whichever process."""
 
-    def __init__(self, changes: Changes, health: object, holder: object) -> None:
+    def __init__(self, changes: Changes, health: Mapping[Store, Health], holder: LockHolder | None) -> None:
         super().__init__()
         self.changes = changes
         self.health = health

@@ -98,7 +98,7 @@ class Poller:
         self._thread.join(2.0)
 
     def _run(self) -> None:
-        seen: tuple[object, object] = (None, None)
+        seen: object = None
         while not self._stop.wait(self._seconds):
             self._taken.wait()
             if self._stop.is_set():

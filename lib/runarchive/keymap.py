@@ -65,7 +65,7 @@ KEYMAP: tuple[Key, ...] = (
     _k(_E, "suspend", "ctrl+z", "suspend_process", "suspend", "Give the terminal back to the shell; `fg` returns"),
     _k(_E, "copy", "y", "copy", "copy", "Copy what the cursor is on to the clipboard of your terminal"),
     _k(_E, "export", "e", "export", "export", "Write what the screen shows to a CSV or JSON file"),
-    _k(_E, "back", "escape", "back", "back", "Close what is open, end a range, clear the filter: one at a time"),
+    _k(_E, "back", "escape", "step_back", "back", "Close what is open, end a range, clear the filter: one at a time"),
     _k(_E, "quit", "q", "leave", "quit", "Leave; asks only while a job runs here"),
     _k(_M, "up", "up k", "move(-1)", "up", "One line up"),
     _k(_M, "down", "down j", "move(1)", "down", "One line down"),

@@ -139,13 +139,19 @@ class HintBar(OneLine):
     def tell(self, hints: Sequence[tuple[str, str, bool]]) -> None:
         """Show key, label and whether it can act, as many as fit."""
         width = self.size.width or 80
-        pieces: list[Piece] = [(" ", "")]
+        pieces: list[Piece] = []
         for key, label, can in hints:
-            more: list[Piece] = [(key, "key" if can else "dim"), (f" {label}  ", "" if can else "dim")]
+            more: list[Piece] = [(f" {key}", "key" if can else "dim"), (f" {label}", "" if can else "dim")]
             if length(pieces) + length(more) > width:
                 break
             pieces += more
-        self.show(pieces)
+        gap = " " if width - length(pieces) >= len(hints) else ""
+        self.show([(gap + text if style_is_key else text, style) for (text, style), style_is_key in _keys(pieces)])
+
+
+def _keys(pieces: Sequence[Piece]) -> list[tuple[Piece, bool]]:
+    """Every second piece is a key."""
+    return [(piece, at % 2 == 0) for at, piece in enumerate(pieces)]
 
 
 class CoverageStrip(OneLine):
@@ -199,11 +205,10 @@ COVER_STYLE = {
 }
 
 
-def count_line(glyphs: Glyphs, text: str, shown: int, known: int, marked: int, faults: bool, width: int) -> list[Piece]:
+def count_line(glyphs: Glyphs, text: str, shown: int, known: int, marked: int, what: str, width: int) -> list[Piece]:
     """The filter's line: what narrows the table, how much is left, how much is marked."""
     counts = f"{shown:,} of {known:,}".replace(",", " ") if shown != known else f"{known:,} runs".replace(",", " ")
     tail = counts + (f"   {marked} marked" if marked else "") + " "
-    what = " faults only" if faults else ""
-    room = max(0, width - len(tail) - 3 - len(what))
+    room = max(0, width - len(tail) - 5 - len(what))
     said = fit(glyphs.clean(text), room) if text else fit("", room)
-    return [(" / ", "key"), (said, "strong"), (what, "warn"), (tail, "dim")]
+    return [(" / ", "key"), (said, "strong"), (f"{what}  ", "warn"), (tail, "dim")]

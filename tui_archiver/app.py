@@ -1,0 +1,408 @@
+"""The console: one state fed by the ledger's changes, a screen for each view of it, and a clean way out."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual.app import App
+from textual.command import CommandPalette
+from textual.screen import Screen
+
+from runarchive.archive import Archive, Health, LockHolder
+from runarchive.errors import ArchiveError, ExitCode, UsageError
+from runarchive.filters import parse_filter
+from runarchive.model import Event, Job, Severity, Store
+from tui_archiver.clipboard import copy_out
+from tui_archiver.commands import ConsoleCommands, run_line, words_for
+from tui_archiver.coverage import Coverage
+from tui_archiver.export import write_export
+from tui_archiver.keys import BY_ID, Keymap, bindings
+from tui_archiver.memory import Memory
+from tui_archiver.messages import Changed, Fetched, PollFailed
+from tui_archiver.run_book import SORT_KEYS, RunBook, View
+from tui_archiver.screens.base import ConsoleScreen, styles_path
+from tui_archiver.screens.compare import CompareScreen
+from tui_archiver.screens.detail import DetailScreen
+from tui_archiver.screens.dialogs import ConfirmScreen, PromptScreen
+from tui_archiver.screens.doctor import DoctorScreen
+from tui_archiver.screens.failures import FailuresScreen
+from tui_archiver.screens.help import HelpScreen
+from tui_archiver.screens.jobs import JobsScreen
+from tui_archiver.screens.leave import LeaveScreen
+from tui_archiver.screens.log import LogScreen
+from tui_archiver.screens.recovery import RecoveryScreen
+from tui_archiver.screens.runs import RunsScreen
+from tui_archiver.theme import CONTROL_ROOM, DAYLIGHT, theme_for
+from tui_archiver.widgets.bars import ACTIVE
+from tui_archiver.widgets.paint import Glyphs
+from tui_archiver.workers import POLL_SECONDS, Fetcher, Poller, Watcher
+
+KEPT_EVENTS = 5000
+SCREENS: dict[str, type[ConsoleScreen]] = {
+    screen.scope: screen
+    for screen in (RunsScreen, JobsScreen, FailuresScreen, CompareScreen, RecoveryScreen, LogScreen, DoctorScreen)
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a console is started; `low_bandwidth` paints once a second and in the terminal's own colours."""
+
+    ascii_only: bool = False
+    low_bandwidth: bool = False
+    keymap: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    memory_path: Path | None = None
+    watch: bool = True
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+@dataclass
+class Call:
+    """One line of the command log: what this console did, and how it went."""
+
+    at: datetime
+    words: str
+    result: str = "…"
+
+
+class ConsoleApp(App[int], inherit_bindings=False):
+    """All state lives here and changes only in handlers; threads post messages."""
+
+    TITLE = "tui-archiver"
+    CSS_PATH = styles_path("console.tcss")
+    BINDINGS = bindings("everywhere")
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {**SCREENS}
+    ENABLE_COMMAND_PALETTE = False
+    COMMANDS: ClassVar[set[Any]] = {ConsoleCommands}
+
+    def __init__(self, archive: Archive, options: Options | None = None) -> None:
+        self.options = options or Options()
+        super().__init__()
+        self.animation_level = "none"
+        self.archive = archive
+        self.glyphs = Glyphs(self.options.ascii_only)
+        self.keymap = Keymap(dict(self.options.keymap))
+        self.memory = Memory.load(self.options.memory_path, archive.name)
+        self.book = RunBook()
+        self.coverage = Coverage(1, ())
+        self.jobs: dict[int, Job] = {}
+        self.events: deque[Event] = deque(maxlen=KEPT_EVENTS)
+        self.command_log: deque[Call] = deque(maxlen=KEPT_EVENTS)
+        self.health: Mapping[Store, Health] = {}
+        self.holder: LockHolder | None = None
+        self.last_word: Event | None = None
+        self.cursor_run: int | None = None
+        self.compared_run: int | None = None
+        self.cancelling: set[int] = set()
+        self.loaded = False
+        self.fetcher = Fetcher(self)
+        self.poller: Poller | None = None
+        self.watcher: Watcher | None = None
+        self.register_theme(CONTROL_ROOM)
+        self.register_theme(DAYLIGHT)
+
+    def now(self) -> datetime:
+        """The time, UTC."""
+        return self.options.clock()
+
+    @property
+    def armed(self) -> bool:
+        """Whether this console may write."""
+        return not self.archive.read_only
+
+    # --- start and end
+
+    def on_mount(self) -> None:
+        """Colours, keys, signals; the runs come from the ledger at once, the stores are asked behind."""
+        colours = self.console.color_system
+        self.theme = theme_for(colours, self.memory.theme, low_bandwidth=self.options.low_bandwidth)
+        self.set_keymap(self.keymap.textual())
+        self.book.view = self._remembered_view()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            loop.add_signal_handler(number, self.hang_up)
+        self.switch_mode(self.memory.screen if self.memory.screen in SCREENS else "runs")
+        self.ask("load", self._load, self._loaded)
+        self.set_interval(1.0, self._tick)
+
+    def _remembered_view(self) -> View:
+        memory = self.memory
+        sort = memory.sort if memory.sort in SORT_KEYS else "run"
+        try:
+            wanted = parse_filter(memory.filter, self.book.marked)
+        except UsageError:
+            wanted = parse_filter("")
+        return View(wanted, False, sort, memory.descending)
+
+    def _load(self) -> tuple[int, Any, Any, Any]:
+        archive = self.archive
+        return archive.revision(), archive.runs(), archive.jobs(), archive.events(1000)
+
+    def _loaded(self, answer: tuple[int, Any, Any, Any]) -> None:
+        revision, runs, jobs, events = answer
+        self.book.load(runs)
+        self.jobs = {job.job: job for job in jobs}
+        self.events.extend(events)
+        self.loaded = True
+        self._catch_up()
+        seconds = 1.0 if self.options.low_bandwidth else POLL_SECONDS
+        self.poller = Poller(self, self.archive, revision, seconds)
+        self.poller.start()
+        if self.options.watch:
+            self.ask("refresh", self.archive.refresh, lambda _: None)
+            self.watcher = Watcher(self.archive, Path(self.archive.config.source_files.run_records_dir))
+            self.watcher.start()
+
+    def _catch_up(self) -> None:
+        for screen in self._console_screens():
+            screen.show_frame()
+            screen.catch_up()
+
+    def _console_screens(self) -> list[ConsoleScreen]:
+        return [screen for screen in self.screen_stack if isinstance(screen, ConsoleScreen)]
+
+    def hang_up(self) -> None:
+        """SIGHUP or SIGTERM: close the screen now; the runs in hand are finished after it."""
+        self.archive.stop()
+        self.exit(ExitCode.DONE)
+
+    def on_unmount(self) -> None:
+        """Stop the threads and remember how things were left."""
+        if self.poller:
+            self.poller.stop()
+        if self.watcher:
+            self.watcher.stop()
+        self.memory.save()
+
+    # --- messages from threads
+
+    def on_fetched(self, message: Fetched) -> None:
+        """A background call ended."""
+        self.fetcher.take(message)
+
+    def on_changed(self, message: Changed) -> None:
+        """Take what changed into the state, and let the screen in sight show it."""
+        changes = message.changes
+        self.health = message.health
+        self.holder = message.holder
+        grown = [run for run in changes.runs if self.book.get(run.run) is None]
+        before = {run.run: old.state for run in changes.runs if (old := self.book.get(run.run)) is not None}
+        applied = self.book.apply(changes.runs, changes.gone)
+        if changes.gone or not self.coverage.fits(run.run for run in grown):
+            self.coverage = Coverage(self.coverage.width, self.book.rows)
+        else:
+            for run in changes.runs:
+                self.coverage.move(before.get(run.run), run)
+        for job in changes.jobs:
+            self.jobs[job.job] = job
+        self.events.extend(changes.events)
+        loud = [event for event in changes.events if event.severity is not Severity.DEBUG]
+        if loud:
+            self.last_word = loud[-1]
+        for screen in self._console_screens():
+            screen.show_frame()
+            screen.archive_changed(changes, applied)
+        if self.poller:
+            self.call_after_refresh(self.poller.taken)
+
+    def on_poll_failed(self, message: PollFailed) -> None:
+        """The ledger could not be read; try again."""
+        self.say_error(message.error)
+        if self.poller:
+            self.poller.taken()
+
+    def _tick(self) -> None:
+        for screen in self._console_screens():
+            screen.show_frame()
+
+    # --- for screens and commands
+
+    def ask(self, key: str, call: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        """Call into the archive in a thread; `done` gets the answer, an error is said."""
+
+        def then(value: Any, error: Exception | None) -> None:
+            if error is None:
+                done(value)
+            else:
+                self.say_error(error)
+
+        self.fetcher.fetch(key, call, then)
+
+    def effect(self, words: str, call: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        """Do something that writes, in a thread, and keep it in the command log with how it went."""
+        entry = Call(self.now(), words)
+        self.command_log.append(entry)
+
+        def then(value: Any, error: Exception | None) -> None:
+            entry.result = "done" if error is None else str(error)
+            if error is None:
+                done(value)
+            else:
+                self.say_error(error)
+
+        self.fetcher.fetch(f"effect.{id(entry)}", call, then)
+
+    def say(self, text: str, severity: str = "info") -> None:
+        """The console's own words, on the event line of the screen in sight."""
+        self.last_word = Event(0, self.now(), Severity(severity), text)
+        for screen in self._console_screens():
+            screen.show_frame()
+        short = self.screen.has_class("-short") or not isinstance(self.screen, ConsoleScreen)
+        if short or severity in ("warning", "error"):
+            level = "information" if severity == "info" else severity
+            self.notify(self.glyphs.clean(text), severity=level, timeout=6, markup=False)  # type: ignore[arg-type]
+
+    def say_error(self, error: Exception) -> None:
+        """A failure as one sentence with the next step."""
+        if isinstance(error, ArchiveError):
+            self.say(f"{error.message}" + (f"; {error.hint}" if error.hint else ""), "error")
+        else:
+            self.log.error(repr(error))
+            self.say(f"{type(error).__name__}: {error}", "error")
+
+    @property
+    def runs_screen(self) -> RunsScreen:
+        """The table of runs, which must have been shown."""
+        screen = self._screen_stacks["runs"][0] if self._screen_stacks.get("runs") else None
+        if not isinstance(screen, RunsScreen):
+            raise UsageError("go to the table of runs first")
+        return screen
+
+    def run_span(self) -> tuple[int, int]:
+        """Lowest and highest known run number."""
+        return (self.coverage.low, self.coverage.high) if self.coverage.high else (0, 99999)
+
+    def compare_run(self, run: int) -> None:
+        """Show a run in Compare."""
+        self.compared_run = run
+        self.show_screen("compare")
+
+    def open_run(self, run: int) -> None:
+        """Show one run whole."""
+        self.push_screen(DetailScreen(run))
+
+    def show_screen(self, name: str) -> None:
+        """Go to a screen; what lies open on it is closed."""
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        if self.current_mode != name:
+            self.switch_mode(name)
+        elif isinstance(self.screen, ConsoleScreen):
+            self.screen.catch_up()
+        self.memory.remember(screen=name)
+
+    # --- keys that work everywhere
+
+    async def action_act(self, ident: str) -> None:
+        """Do what a key stands for."""
+        await self.run_action(BY_ID[ident].action)
+
+    def action_show(self, name: str) -> None:
+        """Go to a screen."""
+        self.show_screen(name)
+
+    def action_help(self) -> None:
+        """What this screen shows and which keys work here."""
+        if isinstance(self.screen, ConsoleScreen):
+            self.push_screen(HelpScreen(self.screen, self.keymap))
+
+    def action_command_palette(self) -> None:
+        """Find an action by name."""
+        if not isinstance(self.screen, CommandPalette):
+            self.push_screen(CommandPalette(placeholder="Find an action"))
+
+    def action_command_line(self) -> None:
+        """Type a command."""
+
+        def typed(line: str | None) -> None:
+            if line and line.strip():
+                self.memory.typed(line.strip())
+                run_line(self, line.strip())
+
+        offer = words_for(self)
+        self.push_screen(
+            PromptScreen(
+                ":", hint="tab or → completes; help lists the commands", offer=offer, history=self.memory.history
+            ),
+            typed,
+        )
+
+    def action_look_again(self) -> None:
+        """Ask the three stores."""
+        self.say("asking the three stores …")
+        self.ask("refresh", lambda: self.archive.refresh(full=True), lambda _: self.say("all three stores were asked"))
+
+    def action_redraw(self) -> None:
+        """Paint everything, for a terminal that something else wrote into."""
+        self.refresh(layout=True)
+        self.screen.refresh(layout=True)
+
+    def action_copy(self) -> None:
+        """Copy what the cursor is on."""
+        if isinstance(self.screen, ConsoleScreen):
+            self.say(copy_out(self.screen.copy_text(), self._write_terminal))
+
+    def _write_terminal(self, sequence: str) -> bool:
+        if self._driver is None:
+            return False
+        self._driver.write(sequence)
+        self._driver.flush()
+        return True
+
+    def action_export(self) -> None:
+        """Ask for a file and write what the screen shows."""
+        screen = self.screen
+        if not isinstance(screen, ConsoleScreen):
+            return
+        name = f"{screen.scope}-{self.now():%Y%m%d-%H%M%S}.csv"
+
+        def done(path: str | None) -> None:
+            if path and path.strip():
+                self.export_to(path.strip())
+
+        self.push_screen(PromptScreen("export to", value=name, hint="the ending says how: .csv or .json"), done)
+
+    def export_to(self, path: str) -> None:
+        """Write what the screen shows to a file."""
+        screen = self._console_screens()[-1]
+        names, rows = screen.export_rows()
+        self.ask("export", lambda: write_export(Path(path), names, rows), self.say)
+
+    def action_step_back(self) -> None:
+        """Escape."""
+        if isinstance(self.screen, ConsoleScreen):
+            self.screen.action_step_back()
+
+    def arm(self, on: bool) -> None:
+        """Allow or refuse writing."""
+        try:
+            if on:
+                self.archive.arm()
+            else:
+                self.archive.disarm()
+        except ArchiveError as error:
+            self.say_error(error)
+            return
+        self.say("armed: this console may write" if on else "read-only", "warning" if on else "info")
+        self._tick()
+
+    def action_leave(self) -> None:
+        """Quit; with a job running here, ask first and say what is waited for."""
+        if not self.archive.working():
+            self.exit(ExitCode.DONE)
+            return
+        running = [job for job in self.jobs.values() if job.state in ACTIVE]
+        lines = [f"{job.kind} {job.done + job.failed}/{job.total}" for job in running]
+        question = ConfirmScreen("A job runs here. Finish its runs in hand and leave?", lines)
+        self.push_screen(question, self._leave)
+
+    def _leave(self, yes: bool | None) -> None:
+        if yes:
+            self.push_screen(LeaveScreen())

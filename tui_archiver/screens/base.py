@@ -1,0 +1,163 @@
+"""What every screen of the console has in common: its lines, its keys, and how it hears of changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.screen import Screen
+
+from runarchive.archive import Archive, Changes
+from runarchive.keymap import EVERYWHERE, Key
+from tui_archiver.keys import BY_ID
+from tui_archiver.run_book import Applied
+from tui_archiver.widgets.bars import EventLine, HintBar, JobLine, TitleBar
+
+if TYPE_CHECKING:
+    from tui_archiver.app import ConsoleApp
+
+NOT_ARMED = "This console is read-only: `:arm` allows writing (or start it with --write)"
+
+
+def styles_path(name: str) -> Path:
+    """One style sheet: beside the package where it is installed, at the checkout's root in development."""
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "styles" / name
+    return installed if installed.exists() else package.parent / "styles" / name
+
+
+Export = tuple[Sequence[str], list[Sequence[Any]]]
+"""Column names and rows, as an export writes them."""
+
+
+class ConsoleScreen(Screen[None]):
+    """A screen with the title line above and the job, event and key lines below."""
+
+    scope: ClassVar[str]
+    title_word: ClassVar[str]
+    about: ClassVar[str]
+    """What the screen shows, for its help."""
+
+    AUTO_FOCUS = "LineView"
+    HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-narrow"), (80, "-normal"), (120, "-wide")]
+    VERTICAL_BREAKPOINTS: ClassVar = [(0, "-short"), (16, "-tall")]
+
+    def compose(self) -> ComposeResult:
+        """Title, the screen's own part, job, event, keys."""
+        glyphs = self.console_app.glyphs
+        yield TitleBar(glyphs, id="title")
+        yield from self.body()
+        yield JobLine(glyphs, id="job")
+        yield EventLine(glyphs, id="event")
+        yield HintBar(glyphs, id="hints")
+        yield HintBar(glyphs, id="screens")
+
+    def body(self) -> ComposeResult:
+        """The screen's own widgets."""
+        raise NotImplementedError
+
+    @property
+    def console_app(self) -> ConsoleApp:
+        """The app, by its own type."""
+        return cast("ConsoleApp", self.app)
+
+    @property
+    def archive(self) -> Archive:
+        """The engine's front door."""
+        return self.console_app.archive
+
+    # --- hearing of changes
+
+    def on_mount(self) -> None:
+        """Fill the lines."""
+        self.show_frame()
+
+    def on_screen_resume(self) -> None:
+        """Another screen was shown meanwhile: catch up."""
+        self.show_frame()
+        self.catch_up()
+
+    def on_resize(self) -> None:
+        """Say as much as fits now."""
+        self.call_after_refresh(self.show_frame)
+
+    def catch_up(self) -> None:
+        """Show the present state of things; the screen may have been out of sight for long."""
+
+    def archive_changed(self, changes: Changes, applied: Applied) -> None:
+        """Take in what changed; only called while the screen is shown, or under a dialog."""
+
+    def show_frame(self) -> None:
+        """Fill title, job, event and key lines from the app's state."""
+        if not self.is_mounted:
+            return
+        app = self.console_app
+        self.query_one("#title", TitleBar).tell(app.archive.name, app.armed, app.health, app.holder, app.now())
+        self.query_one("#job", JobLine).tell(app.jobs.values())
+        self.query_one("#event", EventLine).tell(app.last_word)
+        self.show_hints()
+
+    def show_hints(self) -> None:
+        """Fill the key lines; keys that cannot act now are dim."""
+        app = self.console_app
+        hints = [(app.keymap.name(k.id), k.label, not self.why_not(k)) for k in app.keymap.of(self.scope) if k.shown]
+        self.query_one("#hints", HintBar).tell(hints)
+        narrow = self.size.width < 76
+        places = [
+            (app.keymap.name(k.id), k.label[:4] if narrow else k.label, k.action != f"show('{self.scope}')")
+            for k in app.keymap.of(EVERYWHERE)
+            if k.action.startswith("show(")
+        ]
+        more = [(app.keymap.name(f"{EVERYWHERE}.{word}"), label, True) for word, label in (("help", "help"),)]
+        more.append((app.keymap.name(f"{EVERYWHERE}.command"), "command", True))
+        self.query_one("#screens", HintBar).tell([*places, *more])
+
+    # --- acting
+
+    async def action_act(self, ident: str) -> None:
+        """Do what a key of this screen stands for, or say why it cannot be done now."""
+        key = BY_ID[ident]
+        reason = self.why_not(key)
+        if reason:
+            self.console_app.say(f"{key.label}: {reason}", "warning")
+            return
+        await self.run_action(key.action)
+
+    def why_not(self, key: Key) -> str:
+        """Why a key cannot act now, as one sentence; empty when it can."""
+        if key.writes and not self.console_app.armed:
+            return NOT_ARMED
+        return ""
+
+    def fetch(self, key: str, call: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        """Ask the archive in a thread; `done` gets the answer while this screen still lives, an error is said."""
+        app = self.console_app
+
+        def then(value: Any, error: Exception | None) -> None:
+            if not self.is_attached:
+                return
+            if error is not None:
+                self.fetch_failed(key, error)
+            else:
+                done(value)
+
+        app.fetcher.fetch(f"{self.scope}.{key}", call, then)
+
+    def fetch_failed(self, key: str, error: Exception) -> None:
+        """A call into the archive failed; say so."""
+        self.console_app.say_error(error)
+
+    # --- what keys that work everywhere need from a screen
+
+    def action_step_back(self) -> None:
+        """Escape, where nothing is open."""
+
+    def export_rows(self) -> Export:
+        """What the screen shows, as a table."""
+        raise NotImplementedError
+
+    def copy_text(self) -> str:
+        """What `copy` takes: the thing under the cursor."""
+        return ""

@@ -1,0 +1,186 @@
+"""The small screens on top of others: confirm, ask for a line, read a text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.suggester import Suggester
+from textual.widgets import Input, Static
+
+from runarchive.clean import clean
+from tui_archiver.screens.base import styles_path
+
+ASK_COUNT_ABOVE = 10
+"""From more runs than this on, a confirmation asks for their count."""
+
+
+def text_block(lines: Sequence[str]) -> Content:
+    """Lines as they are, cleaned, without any markup."""
+    return Content("\n".join(clean(line, 2000) for line in lines))
+
+
+def _close(key: str, action: str, label: str, ident: str) -> Binding:
+    return Binding(key, action, label, id=f"dialog.{ident}", tooltip=label)
+
+
+class ConfirmScreen(ModalScreen[bool]):
+    """A question whose answer is no unless a person says yes; above ten runs yes is their count."""
+
+    CSS_PATH = styles_path("dialogs.tcss")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        _close("escape,n,enter", "answer(False)", "No", "no"),
+        _close("y", "answer(True)", "Yes", "yes"),
+    ]
+
+    def __init__(self, title: str, lines: Sequence[str], *, count: int = 0, word: str = "") -> None:
+        super().__init__()
+        self._title = title
+        self._lines = lines
+        self._word = word or (str(count) if count > ASK_COUNT_ABOVE else "")
+        self._count = count
+
+    def compose(self) -> ComposeResult:
+        """Title, what it is about, and the way to say yes."""
+        with Vertical(classes="dialog"):
+            yield Static(text_block([self._title]), classes="dialog-title")
+            with VerticalScroll(classes="dialog-body", can_focus=False):
+                yield Static(text_block(self._lines))
+            if self._word:
+                what = f"the number of runs, {self._word}" if self._word == str(self._count) else self._word
+                yield Static(text_block([f"Type {what}, and enter, for yes. Escape is no."]), classes="dialog-hint")
+                yield Input(id="answer", compact=True, max_length=40)
+            else:
+                yield Static(text_block(["y yes    n no (enter and escape too)"]), classes="dialog-hint")
+
+    def action_answer(self, yes: bool) -> None:
+        """Close with an answer; yes needs the count where it is asked for."""
+        if not (yes and self._word):
+            self.dismiss(yes)
+
+    @on(Input.Submitted, "#answer")
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.dismiss(event.value.strip() == self._word)
+
+
+class Suggest(Suggester):
+    """Completes a line from the words that a function offers for it."""
+
+    def __init__(self, offer: Callable[[str], Sequence[str]]) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self._offer = offer
+
+    async def get_suggestion(self, value: str) -> str | None:
+        """The first word offered that goes on as `value` does."""
+        if not value or value.endswith(" "):
+            return None
+        return next((word for word in self._offer(value) if word.startswith(value) and word != value), None)
+
+
+class PromptScreen(ModalScreen[str | None]):
+    """One line asked for at the bottom of the screen; None when it was left with escape."""
+
+    CSS_PATH = styles_path("dialogs.tcss")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        _close("escape", "cancel", "Leave it", "cancel"),
+        _close("up", "recall(-1)", "The line before", "recall_older"),
+        _close("down", "recall(1)", "The line after", "recall_newer"),
+    ]
+
+    def __init__(
+        self,
+        label: str,
+        *,
+        value: str = "",
+        hint: str = "",
+        offer: Callable[[str], Sequence[str]] | None = None,
+        history: Sequence[str] = (),
+        check: Callable[[str], str] | None = None,
+        typed: Callable[[str], None] | None = None,
+    ) -> None:
+        super().__init__()
+        self._label = label
+        self._value = value
+        self._hint = hint
+        self._offer = offer
+        self._history = [*history, ""]
+        self._at = len(self._history) - 1
+        self._check = check
+        self._typed = typed
+
+    def compose(self) -> ComposeResult:
+        """Hint above, label and line below."""
+        with Vertical(classes="prompt"):
+            yield Static(text_block([self._hint]), id="prompt-hint", classes="dialog-hint")
+            with Vertical(classes="prompt-line"):
+                yield Static(text_block([self._label]), classes="prompt-label")
+                suggester = Suggest(self._offer) if self._offer else None
+                yield Input(self._value, id="line", compact=True, suggester=suggester, select_on_focus=False)
+
+    def action_cancel(self) -> None:
+        """Leave without an answer."""
+        self.dismiss(None)
+
+    def action_recall(self, step: int) -> None:
+        """Bring back an earlier line."""
+        self._at = max(0, min(self._at + step, len(self._history) - 1))
+        line = self.query_one("#line", Input)
+        line.value = self._history[self._at]
+        line.cursor_position = len(line.value)
+
+    @on(Input.Changed, "#line")
+    def _changed(self, event: Input.Changed) -> None:
+        event.stop()
+        if self._typed and event.value != self._value:
+            self._value = event.value
+            self._typed(event.value)
+
+    @on(Input.Submitted, "#line")
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        wrong = self._check(event.value) if self._check else ""
+        if wrong:
+            self.query_one("#prompt-hint", Static).update(text_block([wrong]))
+        else:
+            self.dismiss(event.value)
+
+
+class TextScreen(ModalScreen[None]):
+    """A text to read: help, a plan that holds nothing, a report."""
+
+    CSS_PATH = styles_path("dialogs.tcss")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        _close("escape,q,enter,question_mark,f1", "close", "Close", "close"),
+        _close("down,j", "scroll(1)", "Down", "down"),
+        _close("up,k", "scroll(-1)", "Up", "up"),
+        _close("pagedown,space", "scroll(10)", "Page down", "page_down"),
+        _close("pageup", "scroll(-10)", "Page up", "page_up"),
+    ]
+
+    def __init__(self, title: str, lines: Sequence[str]) -> None:
+        super().__init__()
+        self._title = title
+        self._lines = lines
+
+    def compose(self) -> ComposeResult:
+        """Title, text, how to close."""
+        with Vertical(classes="dialog tall"):
+            yield Static(text_block([self._title]), classes="dialog-title")
+            with VerticalScroll(classes="dialog-body", can_focus=False):
+                yield Static(text_block(self._lines))
+            yield Static(text_block(["escape closes, arrows scroll"]), classes="dialog-hint")
+
+    def action_close(self) -> None:
+        """Back."""
+        self.dismiss(None)
+
+    def action_scroll(self, lines: int) -> None:
+        """Move the text."""
+        self.query_one(".dialog-body").scroll_relative(y=lines, animate=False)

@@ -1,0 +1,272 @@
+"""Screen 3: what went wrong, grouped by store, phase and code, with the key that mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from textual import on
+from textual.app import ComposeResult
+
+from runarchive.archive import Changes, RunFailure
+from runarchive.keymap import Key
+from runarchive.model import RunState
+from tui_archiver import work
+from tui_archiver.format import short_time
+from tui_archiver.keys import bindings
+from tui_archiver.run_book import Applied
+from tui_archiver.screens.base import ConsoleScreen, Export, styles_path
+from tui_archiver.widgets.bars import STORE_NAMES, OneLine
+from tui_archiver.widgets.line_view import LineView
+from tui_archiver.widgets.paint import STATE_STYLE, fit
+from tui_archiver.widgets.piece_list import Line, PieceList, line
+
+RETRYABLE_STATES = frozenset({RunState.FAILED, RunState.PARTIAL})
+
+
+class Group(NamedTuple):
+    """The runs that failed in one way."""
+
+    store: str
+    phase: str
+    code: str
+    failures: tuple[RunFailure, ...]
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What the group stands for."""
+        return self.store, self.phase, self.code
+
+    @property
+    def runs(self) -> tuple[int, ...]:
+        """Its runs, lowest first."""
+        return tuple(sorted(failure.run for failure in self.failures))
+
+    @property
+    def first(self) -> datetime:
+        """When it was first seen."""
+        return min(failure.first for failure in self.failures)
+
+    @property
+    def last(self) -> datetime:
+        """When it was last seen."""
+        return max(failure.last for failure in self.failures)
+
+    @property
+    def retryable(self) -> tuple[int, ...]:
+        """The runs that a retry may mend."""
+        return tuple(sorted(f.run for f in self.failures if f.state in RETRYABLE_STATES and f.failure.retryable))
+
+
+def group(failures: Sequence[RunFailure]) -> list[Group]:
+    """Failures by store, phase and code; the group with most runs first."""
+    groups: dict[tuple[str, str, str], list[RunFailure]] = {}
+    for failure in failures:
+        store = "" if failure.failure.store is None else STORE_NAMES[failure.failure.store]
+        groups.setdefault((store, failure.failure.phase.value, failure.failure.code), []).append(failure)
+    made = [Group(*key, tuple(sorted(members, key=lambda f: -f.run))) for key, members in groups.items()]
+    return sorted(made, key=lambda one: (-len(one.failures), one.key))
+
+
+class FailuresScreen(ConsoleScreen):
+    """Groups; an open group shows its runs."""
+
+    CSS_PATH = styles_path("failures.tcss")
+    BINDINGS = bindings("failures")
+    scope = "failures"
+    title_word = "Failures"
+    about = (
+        "Every run that stands in FAILED, PARTIAL, CONFLICT or OUTDATED, grouped by where, doing what and why "
+        "it failed. The line below the list says what to do next. Retrying adds an attempt; it never rewrites "
+        "one."
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._groups: list[Group] = []
+        self._open: set[tuple[str, str, str]] = set()
+        self._read = False
+
+    def body(self) -> ComposeResult:
+        """Groups, and what to do about the one under the cursor."""
+        glyphs = self.console_app.glyphs
+        view = PieceList(glyphs, id="failures")
+        view.header_pieces = (
+            (f"   {'RUNS':>5}  {'WHERE':<10} {'DOING':<8} {'WHY':<16} {'FIRST':<12} {'LAST':<12} RETRY", ""),
+        )
+        yield view
+        yield OneLine(glyphs, id="failure-message")
+        yield OneLine(glyphs, id="failure-hint")
+
+    @property
+    def table(self) -> PieceList:
+        """The groups."""
+        return self.query_one("#failures", PieceList)
+
+    def catch_up(self) -> None:
+        """Ask the ledger."""
+        self.fetch("failures", self.archive.failures, self._loaded)
+
+    def archive_changed(self, changes: Changes, applied: Applied) -> None:
+        """Ask again when any run moved."""
+        if changes.runs or changes.gone:
+            self.catch_up()
+
+    def _loaded(self, failures: Sequence[RunFailure]) -> None:
+        self._read = True
+        self._groups = group(failures)
+        self._show()
+
+    def _show(self) -> None:
+        lines: list[Line] = []
+        for one in self._groups:
+            lines.append(self._group_line(one))
+            if one.key in self._open:
+                lines += [self._run_line(failure) for failure in one.failures]
+        if not lines:
+            word = "no run has failed" if self._read else "reading the ledger …"
+            lines = [line((f"   {word}", "good" if self._read else "dim"))]
+        self.table.show(lines)
+        self._show_hint()
+
+    def _group_line(self, one: Group) -> Line:
+        now = self.console_app.now()
+        sign = "v" if one.key in self._open else ">"
+        return line(
+            (f" {sign} {len(one.failures):>5}  ", "strong"),
+            (f"{one.store or '-':<10} {one.phase:<8} ", ""),
+            (fit(self.console_app.glyphs.clean(one.code.replace("_", " ")), 16) + " ", "bad"),
+            (f"{short_time(one.first, now, wide=False):<12} {short_time(one.last, now, wide=False):<12} ", "dim"),
+            (f"{len(one.retryable) or 'no'}", "good" if one.retryable else "dim"),
+            subject=("group", one.key),
+        )
+
+    def _run_line(self, failure: RunFailure) -> Line:
+        return line(
+            (f"     {failure.run:>7} ", "strong"),
+            (f"{failure.state.value:<9} ", STATE_STYLE[failure.state]),
+            (f"try {failure.attempts:<3} ", "dim"),
+            self.console_app.glyphs.clean(failure.failure.message),
+            subject=("run", failure.run),
+        )
+
+    @on(LineView.Moved)
+    def _moved(self) -> None:
+        self._show_hint()
+
+    def _show_hint(self) -> None:
+        failure = self._failure()
+        message, hint = self.query_one("#failure-message", OneLine), self.query_one("#failure-hint", OneLine)
+        if failure is None:
+            message.show([])
+            hint.show([])
+        else:
+            clean = self.console_app.glyphs.clean
+            message.show([(f" {failure.run} ", "strong"), (clean(failure.failure.message), "")])
+            hint.show([(" next: ", "key"), (clean(failure.failure.hint), "")])
+        self.show_hints()
+
+    # --- what the cursor is on
+
+    def _group(self) -> Group | None:
+        subject = self.table.subject
+        if subject is None:
+            return None
+        if subject[0] == "group":
+            return next((one for one in self._groups if one.key == subject[1]), None)
+        return next((one for one in self._groups if subject[1] in one.runs), None)
+
+    def _failure(self) -> RunFailure | None:
+        one, subject = self._group(), self.table.subject
+        if one is None:
+            return None
+        wanted = subject[1] if subject[0] == "run" else None
+        return next((f for f in one.failures if wanted in (None, f.run)), None)
+
+    def _targets(self) -> tuple[int, ...]:
+        subject, one = self.table.subject, self._group()
+        if one is None:
+            return ()
+        return (subject[1],) if subject[0] == "run" else one.runs
+
+    # --- keys
+
+    def why_not(self, key: Key) -> str:
+        """There must be a failure; retrying needs one that a retry may mend."""
+        one = self._group()
+        if key.action == "retry_all":
+            if not any(group.retryable for group in self._groups):
+                return "no failure is retryable"
+        elif one is None:
+            return "no run has failed"
+        elif key.action == "retry" and not self._retryable():
+            failure = self._failure()
+            return f"a retry cannot mend this; {failure.failure.hint if failure else ''}"
+        return super().why_not(key)
+
+    def _retryable(self) -> tuple[int, ...]:
+        one = self._group()
+        return tuple(run for run in self._targets() if one is not None and run in one.retryable)
+
+    def action_detail(self) -> None:
+        """Open or close the group; a run's detail."""
+        subject = self.table.subject
+        if subject is None:
+            return
+        if subject[0] == "run":
+            self.console_app.open_run(subject[1])
+        else:
+            self._open ^= {subject[1]}
+            self._show()
+
+    def action_retry(self) -> None:
+        """Retry what the cursor is on."""
+        work.propose(self.console_app, "retry", self._retryable())
+
+    def action_retry_all(self) -> None:
+        """Retry all."""
+        work.propose(self.console_app, "retry", tuple(sorted(run for one in self._groups for run in one.retryable)))
+
+    def action_compare(self) -> None:
+        """Compare the run."""
+        failure = self._failure()
+        if failure is not None:
+            self.console_app.compare_run(failure.run)
+
+    def action_waive(self) -> None:
+        """Waive the run or the group."""
+        work.decide(self.console_app, "waive", self._targets())
+
+    def action_note(self) -> None:
+        """Note on the run or the group."""
+        work.decide(self.console_app, "note", self._targets())
+
+    def action_mark(self) -> None:
+        """Mark in the table of runs."""
+        targets = set(self._targets())
+        marked = self.console_app.book.marked
+        if targets <= marked:
+            marked -= targets
+            self.console_app.say(f"{len(targets)} unmarked in the table of runs")
+        else:
+            marked |= targets
+            self.console_app.say(f"{len(targets)} marked in the table of runs")
+
+    def export_rows(self) -> Export:
+        """Every failure."""
+        names = ("run", "state", "store", "phase", "code", "retryable", "first", "last", "attempts", "message", "hint")
+        rows = [
+            (
+                f.run, f.state.value, one.store, one.phase, one.code, f.failure.retryable,
+                f.first.isoformat(), f.last.isoformat(), f.attempts, f.failure.message, f.failure.hint,
+            )
+            for one in self._groups
+            for f in one.failures
+        ]  # fmt: skip
+        return names, list(rows)
+
+    def copy_text(self) -> str:
+        """The failure in one line."""
+        failure = self._failure()
+        return "" if failure is None else f"{failure.run}: {failure.failure.message} ({failure.failure.hint})"

@@ -1,0 +1,249 @@
+"""Screen 2: each running and past job of any process, and the one under the cursor in full."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from textual import on
+from textual.app import ComposeResult
+
+from runarchive.archive import Changes, RunOutcome, RunResult
+from runarchive.keymap import Key
+from runarchive.model import Event, Job, JobState
+from tui_archiver import work
+from tui_archiver.export import write_export
+from tui_archiver.format import clock, duration, ranges
+from tui_archiver.keys import bindings
+from tui_archiver.run_book import Applied
+from tui_archiver.screens.base import ConsoleScreen, Export, styles_path
+from tui_archiver.widgets.bars import ACTIVE, SEVERITY_STYLE, job_pace
+from tui_archiver.widgets.line_view import LineView
+from tui_archiver.widgets.paint import Piece, fit
+from tui_archiver.widgets.piece_list import Line, PieceList, line
+
+STATE_STYLE = {
+    JobState.QUEUED: "dim",
+    JobState.RUNNING: "busy",
+    JobState.PAUSED: "warn",
+    JobState.CANCELLING: "warn",
+    JobState.DONE: "good",
+    JobState.FAILED: "bad",
+    JobState.CANCELLED: "dim",
+    JobState.CRASHED: "bad",
+}
+RESULT_STYLE = {
+    RunResult.DONE: "good",
+    RunResult.UNCHANGED: "dim",
+    RunResult.HELD: "dim",
+    RunResult.FAILED: "bad",
+    RunResult.CANCELLED: "warn",
+}
+
+
+class JobsScreen(ConsoleScreen):
+    """Jobs above; below the chosen one's workers, its runs that did not go well, and its log."""
+
+    CSS_PATH = styles_path("jobs.tcss")
+    BINDINGS = bindings("jobs")
+    AUTO_FOCUS = "#jobs"
+    scope = "jobs"
+    title_word = "Jobs"
+    about = (
+        "Every job on this archive, also those that cron or another console started. Cancelling lets the runs "
+        "in hand finish; a second time it stops at once. What was cancelled goes on where it stopped when it "
+        "is started again."
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._outcomes: tuple[RunOutcome, ...] = ()
+        self._log: tuple[Event, ...] = ()
+        self._loaded_job: int | None = None
+        self._following = True
+
+    def body(self) -> ComposeResult:
+        """List and detail."""
+        glyphs = self.console_app.glyphs
+        yield PieceList(glyphs, id="jobs")
+        yield PieceList(glyphs, id="job-detail")
+
+    @property
+    def table(self) -> PieceList:
+        """The jobs."""
+        return self.query_one("#jobs", PieceList)
+
+    @property
+    def job(self) -> Job | None:
+        """The job under the cursor."""
+        return self.console_app.jobs.get(self.table.subject)
+
+    def catch_up(self) -> None:
+        """List and detail anew."""
+        self._show_list()
+        self._load()
+
+    def archive_changed(self, changes: Changes, applied: Applied) -> None:
+        """Progress; the detail is read again when its job moved on."""
+        if changes.jobs:
+            self._show_list()
+        if any(job.job == self.table.subject for job in changes.jobs):
+            self._load()
+
+    def _show_list(self) -> None:
+        view = self.table
+        width = view.size.width or 80
+        bar = 10 if width < 100 else 24
+        title = (
+            f" {'JOB':>4} {'KIND':<8} {'STATE':<10} {'PROGRESS':<{bar + 10}} {'FAILED':>6}  STARTED   TOOK/LEFT  WHO"
+        )
+        view.header_pieces = ((title, ""),)
+        jobs = sorted(self.console_app.jobs.values(), key=lambda job: -job.job)
+        view.show(
+            [self._job_line(job, bar) for job in jobs]
+            or [line(("  no job yet; i on the table of runs starts one", "dim"))]
+        )
+
+    def _job_line(self, job: Job, bar: int) -> Line:
+        glyphs = self.console_app.glyphs
+        done = job.done + job.failed
+        span = ""
+        if job.state in ACTIVE:
+            span = job_pace(job).strip()
+        elif job.started and job.ended:
+            span = duration((job.ended - job.started).total_seconds())
+        started = "" if job.started is None else clock(job.started)
+        return line(
+            (f" {job.job:>4} {glyphs.clean(job.kind):<8} ", "strong"),
+            (f"{job.state.value:<10} ", STATE_STYLE[job.state]),
+            (glyphs.bar(done, job.total, bar), "busy" if job.state in ACTIVE else "dim"),
+            (f" {f'{done}/{job.total}':<9}", ""),
+            (f" {job.failed or '':>6}  ", "bad"),
+            (f"{started:<8}  ", "dim"),
+            (fit(span, 10), "dim"),
+            (f" {glyphs.clean(job.owner)}", "dim"),
+            subject=job.job,
+        )
+
+    @on(LineView.Moved, "#jobs")
+    def _moved(self, event: LineView.Moved) -> None:
+        event.stop()
+        self._load()
+        self.show_hints()
+
+    def _load(self) -> None:
+        job = self.job
+        if job is None:
+            self.query_one("#job-detail", PieceList).show([])
+            return
+        number = job.job
+        if number != self._loaded_job:
+            self._loaded_job, self._outcomes, self._log = number, (), ()
+        self._show_detail()
+        self.fetch("job", lambda: (number, self.archive.job_outcomes(number), self.archive.job_log(number)), self._read)
+
+    def _read(self, answer: tuple[int, tuple[RunOutcome, ...], tuple[Event, ...]]) -> None:
+        number, outcomes, log = answer
+        if number == self._loaded_job:
+            self._outcomes, self._log = outcomes, log
+            self._show_detail()
+
+    def _show_detail(self) -> None:
+        job = self.job
+        if job is None:
+            return
+        view = self.query_one("#job-detail", PieceList)
+        glyphs = self.console_app.glyphs
+        lines = [line((f" {job.kind} {job.job}: {glyphs.clean(job.message) or job.state.value}", "strong"))]
+        lines += [line((f"   worker {n + 1}  ", "dim"), glyphs.clean(text)) for n, text in enumerate(job.workers)]
+        lines += self._outcome_lines()
+        lines += [self._event_line(event) for event in self._log]
+        view.show(lines, follow=self._following)
+
+    def _outcome_lines(self) -> list[Line]:
+        """Counts by result, and each run that did not end well."""
+        if not self._outcomes:
+            return []
+        glyphs = self.console_app.glyphs
+        pieces: list[Piece | str] = [" "]
+        for result in RunResult:
+            count = sum(outcome.result is result for outcome in self._outcomes)
+            if count:
+                pieces += [(f"{count} {result.value}", RESULT_STYLE[result]), "   "]
+        wrong = [outcome for outcome in self._outcomes if outcome.result in (RunResult.FAILED, RunResult.CANCELLED)]
+        rows = [
+            line(
+                (f"   {outcome.run} ", "strong"),
+                (f"{outcome.result.value} ", RESULT_STYLE[outcome.result]),
+                glyphs.clean(outcome.reason),
+                subject=("run", outcome.run),
+            )
+            for outcome in wrong
+        ]
+        return [line(*pieces), *rows]
+
+    def _event_line(self, event: Event) -> Line:
+        run = "" if event.run is None else f"{event.run} "
+        text = self.console_app.glyphs.clean(event.message, 2000)
+        pieces = (f"   {clock(event.at)} ", "dim"), (run, "strong"), (text, SEVERITY_STYLE[event.severity])
+        return line(*pieces, subject=("event", event.number))
+
+    # --- keys
+
+    def why_not(self, key: Key) -> str:
+        """Cancelling needs a job that runs; the rest needs a job."""
+        job = self.job
+        if job is None:
+            return "there is no job"
+        if key.action == "cancel" and job.state not in ACTIVE:
+            return f"job {job.job} is {job.state.value}"
+        return super().why_not(key)
+
+    def action_cancel(self) -> None:
+        """Cancel the job under the cursor."""
+        if self.job is not None:
+            work.cancel(self.console_app, self.job.job)
+
+    def action_follow(self) -> None:
+        """Follow the log, or stand."""
+        self._following = not self._following
+        self.console_app.say("the log follows its end" if self._following else "the log stands")
+
+    def action_detail(self) -> None:
+        """The job's runs in the table, or the run under the cursor of the detail."""
+        detail = self.query_one("#job-detail", PieceList)
+        if detail.has_focus and isinstance(detail.subject, tuple) and detail.subject[0] == "run":
+            self.console_app.open_run(detail.subject[1])
+            return
+        runs = [outcome.run for outcome in self._outcomes]
+        if not runs:
+            self.console_app.say("this job has finished no run yet")
+            return
+        self.console_app.show_screen("runs")
+        self.console_app.runs_screen.set_filter("run:" + ranges(runs, 10_000).replace(", ", ","))
+
+    def action_export_log(self) -> None:
+        """The job's log as a file."""
+        job = self.job
+        if job is not None:
+            rows = [(e.at.isoformat(), e.severity.value, e.run, e.message) for e in self._log]
+            path = Path(f"job-{job.job}.csv")
+            self.console_app.ask(
+                "export", lambda: write_export(path, ("at", "severity", "run", "message"), rows), self.console_app.say
+            )
+
+    def export_rows(self) -> Export:
+        """The jobs."""
+        names = ("job", "kind", "state", "owner", "total", "done", "failed", "started", "ended", "message")
+        jobs = sorted(self.console_app.jobs.values(), key=lambda job: -job.job)
+        rows = [
+            (
+                job.job, job.kind, job.state.value, job.owner, job.total, job.done, job.failed,
+                job.started and job.started.isoformat(), job.ended and job.ended.isoformat(), job.message,
+            )
+            for job in jobs
+        ]  # fmt: skip
+        return names, list(rows)
+
+    def copy_text(self) -> str:
+        """The job's detail as text."""
+        return self.query_one("#job-detail", PieceList).text

@@ -1,0 +1,132 @@
+"""From a key to a job: what would be done is named and asked for first, what was done is kept in the command log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from runarchive.archive import JobOptions, Plan
+from tui_archiver.format import ranges
+from tui_archiver.screens.base import NOT_ARMED
+from tui_archiver.screens.dialogs import ConfirmScreen, PromptScreen, TextScreen
+
+if TYPE_CHECKING:
+    from tui_archiver.app import ConsoleApp
+
+NAMED_RUNS = 40
+"""How many runs a confirmation lists one by one; above, as ranges alone."""
+
+
+def propose(app: ConsoleApp, kind: str, runs: Sequence[int] | None, options: JobOptions | None = None) -> None:
+    """Find out what a job would do with these runs (None: all that is due), ask, and start it."""
+    if not app.armed:
+        app.say(f"{kind}: {NOT_ARMED}", "warning")
+        return
+    wish = options or JobOptions()
+
+    def planned(plan: Plan) -> None:
+        if not plan.steps:
+            app.push_screen(TextScreen(f"Nothing to {kind}", held_lines(plan) or ["No run is due."]))
+            return
+        app.push_screen(ConfirmScreen(*confirmation(kind, plan, wish), count=len(plan.steps)), answered(plan))
+
+    def answered(plan: Plan):  # type: ignore[no-untyped-def]
+        def start(yes: bool | None) -> None:
+            if yes:
+                begin(app, kind, plan.runs, wish)
+            else:
+                app.say(f"{kind}: not done")
+
+        return start
+
+    look = JobOptions(add=wish.add, supersede=wish.supersede, force=wish.force, refresh=False)
+    app.ask(f"plan.{kind}", lambda: app.archive.plan(kind, runs, look), planned)
+
+
+def begin(app: ConsoleApp, kind: str, runs: Sequence[int], options: JobOptions) -> None:
+    """Start the job that was agreed on."""
+    call = f"{kind} {ranges(runs)}{option_words(options)}"
+    app.effect(
+        call,
+        lambda: app.archive.start(kind, runs, options),
+        lambda job: app.say(f"{kind}: job {job} started on {len(runs)} run{'' if len(runs) == 1 else 's'}"),
+    )
+
+
+def option_words(options: JobOptions) -> str:
+    """The options as the command line writes them."""
+    words = [f" --{name}" for name in ("add", "supersede", "force") if getattr(options, name)]
+    return "".join(words)
+
+
+def confirmation(kind: str, plan: Plan, options: JobOptions) -> tuple[str, list[str]]:
+    """Title and text of the question whether to do this."""
+    count = len(plan.steps)
+    title = f"{kind.capitalize()}{option_words(options)}: {count} run{'' if count == 1 else 's'}?"
+    lines = [f"runs {ranges(plan.runs)}"]
+    if options.supersede:
+        lines.append("A new version is put over what UconDB holds; the old version keeps its id and tag.")
+    if options.add:
+        lines.append("Documents are written beside what another program put into artdaqDB.")
+    if count <= NAMED_RUNS:
+        lines += [f"{step.run}  {' then '.join(step.stages)}  {step.reason}".rstrip() for step in plan.steps]
+    return title, lines + held_lines(plan)
+
+
+def held_lines(plan: Plan) -> list[str]:
+    """The runs that stay as they are, by reason."""
+    reasons: dict[str, list[int]] = {}
+    for step in plan.held:
+        reasons.setdefault(f"{step.state.value}: {step.reason}" if step.reason else step.state.value, []).append(
+            step.run
+        )
+    lines = [f"stays: {ranges(numbers, 4)}  {reason}" for reason, numbers in sorted(reasons.items())]
+    return ["", *lines] if lines else []
+
+
+def cancel(app: ConsoleApp, job: int) -> None:
+    """Ask a job to stop; asked a second time, a job of this console stops at once."""
+    now = job in app.cancelling
+    app.cancelling.add(job)
+    word = "at once" if now else "after the runs in hand"
+    app.effect(
+        f"jobs cancel {job}{' now' if now else ''}",
+        lambda: app.archive.cancel(job, now=now),
+        lambda _: app.say(f"job {job} stops {word}"),
+    )
+
+
+def decide(app: ConsoleApp, what: str, runs: Sequence[int]) -> None:
+    """Waive runs or note something on them, after asking for the text."""
+    if not runs:
+        return
+    named = ranges(runs, 4)
+
+    def said(text: str | None) -> None:
+        if not text or not text.strip():
+            app.say(f"{what}: not done, it needs a text")
+            return
+        if what == "waive":
+            lines = [
+                f"runs {ranges(runs)}",
+                f"reason: {text}",
+                "A waived run is in no plan, gap or failure list any more.",
+            ]
+            app.push_screen(
+                ConfirmScreen(f"Waive {len(runs)} run{'' if len(runs) == 1 else 's'}?", lines, count=len(runs)),
+                lambda yes: write(text.strip()) if yes else app.say("waive: not done"),
+            )
+        else:
+            write(text.strip())
+
+    def write(text: str) -> None:
+        call = app.archive.waive if what == "waive" else app.archive.note
+
+        def each() -> None:
+            for run in runs:
+                call(run, text)
+
+        app.effect(f"{what} {named} --reason {text!r}", each, lambda _: app.say(f"{what}: done for {named}"))
+
+    label = f"reason to waive {named}" if what == "waive" else f"note on {named}"
+    app.push_screen(PromptScreen(label), said)
