@@ -41,8 +41,9 @@ def _pack(args: argparse.Namespace) -> int:
     if not files:
         raise ArchiveError(Code.NOT_FOUND, f"there are no files in {args.directory}", hint="check the path")
     blob = pack(files, args.number, datetime.now(UTC))
-    for doubt in unpack(blob).ambiguities:
-        talk(f"warning: {clean(doubt)}; to unpack this blob surely, artdaqDB is needed")
+    unpacked = unpack(blob)
+    if unpacked.ambiguities or sorted(unpacked.files) != sorted(files):
+        talk("warning: text in these files looks like a marker; only artdaqDB can tell how to unpack this blob")
     if args.out is None:
         sys.stdout.buffer.write(blob)
         return ExitCode.DONE

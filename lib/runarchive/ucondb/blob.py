@@ -255,5 +255,5 @@ def _choose(
 
 
 def _cut(blob: bytes, frame: _Frame, markers: Sequence[Marker]) -> tuple[File, ...]:
-    ends = [marker.start for marker in markers[1:]] + [frame.end]
+    ends = [*(marker.start for marker in markers), frame.end][1:]
     return tuple((marker.name, blob[marker.end : end]) for marker, end in zip(markers, ends, strict=True))

@@ -15,6 +15,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
 _LONGEST_NAME = 255
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|\'[^\']*\'|#[^\n]*|//[^\n]*|["\'{}\[\]()]', re.DOTALL)
+_DOCUMENT_START = re.compile(
+    rb"(?:\s|(?:#(?!include)|//)[^\n]*(?:\n|\Z))*+(?:[A-Za-z_][^\s:]*\s*:|#include|BEGIN_PROLOG|END_PROLOG|\Z)"
+)
 _CLOSES = {b"}": b"{", b"]": b"[", b")": b"("}
 
 
@@ -55,8 +58,10 @@ def doubts(
 ) -> list[str]:
     """Why the markers of a blob may not all be markers; empty when there is one way to read it.
 
-    A blob as it is packed has safe names, each once, in their order, no second footer, and each FHiCL content closes
-    what it opens. Whatever breaks one of these can be text that looks like a marker.
+    A blob as it is packed has safe names, each once, in their order, no second footer, and FHiCL contents begin with a
+    name and close what they open. Whatever breaks one of these can be text that looks like a marker. For contents that
+    are FHiCL no doubt means that there is none: inside a document a marker would have to be followed by a value, which
+    begins no document.
     """
     problems = []
     if not markers or markers[0].start != start:
@@ -68,10 +73,12 @@ def doubts(
             problems.append(f"the markers for {marker.name!r} and {following.name!r} overlap")
     problems += [f"{m.name!r} is no name a blob can carry" for m in markers if not is_safe_name(m.name)]
     problems += ["a footer stands before the end" for _ in _FALSE_FOOTER.finditer(blob, start, end)]
-    ends = [marker.start for marker in markers[1:]] + [end]
-    for marker, stop in zip(markers, ends, strict=True):
-        if marker.name.endswith(".fcl") and not is_closed(blob[marker.end : stop]):
+    for marker, following in itertools.pairwise(markers):
+        if marker.name.endswith(".fcl") and not is_closed(blob[marker.end : following.start]):
             problems.append(f"{marker.name!r} ends inside a string or a bracket")
+    for marker in markers[1:]:
+        if marker.name.endswith(".fcl") and not _DOCUMENT_START.match(blob, marker.end, end):
+            problems.append(f"{marker.name!r} does not begin like FHiCL")
     return problems
 
 
