@@ -21,6 +21,7 @@ from bson.int64 import Int64
 from bson.raw_bson import RawBSONDocument
 
 from runarchive.errors import ArchiveError, Code
+from runarchive.fhicl.json_text import RawText, unescape
 from runarchive.fhicl.pairs import Pairs, Value
 from runarchive.model import Phase, Store
 
@@ -243,7 +244,7 @@ def _element(name: str, value: Value) -> bytes:
         return _number(_key(name), value)
     if isinstance(value, float):
         return b"\x01" + _key(name) + _double(value)
-    return b"\x02" + _key(name) + _text(value)
+    return b"\x02" + _key(name) + _text(unescape(value) if isinstance(value, RawText) else value)
 
 
 def _number(key: bytes, value: int) -> bytes:
