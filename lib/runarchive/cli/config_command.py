@@ -100,7 +100,7 @@ def _free(key: str, kind: str, default: Any, meaning: str) -> dict[str, Any]:
 
 FREE_KEYS = [
     _free(
-        "source_files.ignore_runs", "list", "none", "runs and ranges (7, 9000-9999) kept out of plans, gaps, coverage"
+        "source_files.ignore_runs", "list", "none", "runs and ranges (7, 9000-9999) out of plans, gaps, coverage"
     ),
     _free("fhiclize_generate", "list", "all", "files to make FHiCL of; also a table with the list under `files`"),
     _free(

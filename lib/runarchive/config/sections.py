@@ -172,6 +172,8 @@ class Email:
     smtp_host: str | None = key(optional_text, "host", "mail server", default=None)
     smtp_port: int = key(whole_number(1, 65535), "port", "its port", default=25)
     smtp_use_tls: bool = key(boolean, "boolean", "STARTTLS (port 465: TLS from the start)", default=False)
+    smtp_verify: bool = key(boolean, "boolean", "check the mail server's TLS certificate", default=True)
+    smtp_ca_file: Path | None = key(optional_path, "path", "certificates (PEM) to trust", default=None)
     smtp_user: str | None = key(optional_text, "name", "user, if the server asks", default=None)
     smtp_password: str | None = key(optional_text, "password", "its password", default=None, secret=True)
 
