@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
 
-from runarchive.model import CheckResult, Event, Job, Run, Store
+from runarchive.config import Config, find_config, load_config
+from runarchive.errors import ArchiveError, Code
+from runarchive.ledger import lock as locks
+from runarchive.ledger.journal import DecisionKind
+from runarchive.ledger.ledger import Ledger
+from runarchive.model import CheckResult, Event, Job, Phase, Run, Stage, Store
+from runarchive.pipeline import compare, life, report
+from runarchive.pipeline.context import Context
+from runarchive.pipeline.look import Look
+from runarchive.pipeline.memory import Clock, Memory, utc_now
+from runarchive.pipeline.observer import JobObserver
+from runarchive.pipeline.plan import STAGES_OF
+from runarchive.pipeline.runner import Runner
+from runarchive.pipeline.stores import Stores
 from runarchive.pipeline.views import (
     Attempt,
     Changes,
@@ -28,15 +42,13 @@ from runarchive.pipeline.views import (
     PlannedRun,
     RecoveryKind,
     RecoveryPreview,
+    RunFailure,
     RunLife,
     RunOutcome,
     RunResult,
     StatusReport,
     StoreReport,
 )
-
-if TYPE_CHECKING:
-    from runarchive.config import Config
 
 __all__ = [
     "Archive",
@@ -51,6 +63,7 @@ __all__ = [
     "Health",
     "HopHash",
     "JobKind",
+    "JobObserver",
     "JobOptions",
     "LockHolder",
     "ManifestEntry",
@@ -59,6 +72,7 @@ __all__ = [
     "PlannedRun",
     "RecoveryKind",
     "RecoveryPreview",
+    "RunFailure",
     "RunLife",
     "RunOutcome",
     "RunResult",
@@ -75,8 +89,16 @@ class Archive:
     Every method may be called from any thread. Reading methods never wait for a store unless their text says so.
     """
 
-    def __init__(self, config: Config, *, writable: bool, actor: str) -> None:
-        raise NotImplementedError
+    def __init__(self, config: Config, ledger: Ledger, *, writable: bool, actor: str, clock: Clock = utc_now) -> None:
+        self._config = config
+        self._ledger = ledger
+        self._actor = actor
+        self._armed = writable and not config.app.read_only
+        self._stores = Stores(config)
+        self._memory = Memory(config, ledger, clock)
+        self._look = Look(config, self._stores, ledger, self._memory)
+        self._context = Context(config, self._stores, self._memory)
+        self._runner = Runner(config, self._context, ledger, self._look)
 
     @classmethod
     def open(
@@ -84,14 +106,25 @@ class Archive:
     ) -> Archive:
         """Open the archive of a config (None: the one that is found); no store is asked, no lock is taken.
 
-        `writable` arms it at once; with `read_only: true` in the config it stays read-only all the same.
-        Raises ConfigError with every problem of the config.
+        `writable` arms it at once; with `read_only: true` in the config it stays read-only all the same. Where the
+        ledger cannot be written, its memory lasts as long as this process. Raises ConfigError with every problem of
+        the config, ArchiveError where a ledger is there and cannot be used.
         """
-        raise NotImplementedError
+        if not isinstance(config, Config):
+            config = load_config(find_config(None if config is None else str(config)))
+        try:
+            ledger = Ledger.open(config.app.ledger_file, actor=actor)
+        except ArchiveError as error:
+            if error.code is not Code.PERMISSION or writable:
+                raise
+            ledger = Ledger.in_memory(f"{error.message}; nothing is remembered", actor=actor)
+        return cls(config, ledger, writable=writable, actor=actor)
 
     def close(self) -> None:
         """Stop the jobs of this process after their runs in hand and let go of the stores."""
-        raise NotImplementedError
+        self._runner.close()
+        self._stores.close()
+        self._ledger.close()
 
     def __enter__(self) -> Archive:
         return self
@@ -106,167 +139,248 @@ class Archive:
     @property
     def config(self) -> Config:
         """The config as it was read."""
-        raise NotImplementedError
+        return self._config
 
     @property
     def name(self) -> str:
-        """A short name of this archive for a title line: the records directory's or the database's."""
-        raise NotImplementedError
+        """A short name of this archive for a title line, at most 20 characters: the config's directory."""
+        return self._config.path.parent.name[:20] or "archive"
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Sentences an operator should read: warnings of the config, a ledger in another place or damaged."""
+        return (*self._config.warnings, *self._ledger.notices)
 
     @property
     def read_only(self) -> bool:
         """Whether writing is refused now (not armed)."""
-        raise NotImplementedError
+        return not self._armed
 
     def arm(self) -> None:
         """Allow writing; raises ArchiveError(READ_ONLY) where the config says `read_only: true`."""
-        raise NotImplementedError
+        if self._config.app.read_only:
+            raise ArchiveError(Code.READ_ONLY, "the config says read_only: true", hint="change app.read_only first")
+        self._armed = True
 
     def disarm(self) -> None:
         """Refuse writing from now on; jobs that run go on."""
-        raise NotImplementedError
+        self._armed = False
+
+    def _writing(self, what: str) -> None:
+        if not self._armed:
+            raise ArchiveError(Code.READ_ONLY, f"{what} refused: this archive is read-only here", phase=Phase.WRITE)
 
     def runs(self) -> tuple[Run, ...]:
         """Every known run, lowest first, from the ledger's memory of the last look; at once."""
-        raise NotImplementedError
+        return self._ledger.runs.all()
 
     def run(self, number: int) -> Run | None:
         """One run as `runs` has it, or None."""
-        raise NotImplementedError
+        return self._ledger.runs.get(number)
 
     def revision(self) -> int:
         """The ledger's revision; it grows with every change by any process."""
-        raise NotImplementedError
+        return self._ledger.revision()
 
     def changes_since(self, revision: int) -> Changes:
         """What changed since that revision, by any process; cheap enough for four calls a second."""
-        raise NotImplementedError
+        found = self._ledger.changes_since(revision)
+        return Changes(found.rev, found.runs, found.gone, found.events, found.jobs)
 
     def refresh(self, stores: Iterable[Store] = ALL_STORES, *, full: bool = False) -> None:
         """Look at the stores and derive every state anew; `full` trusts no cached listing.
 
         Waits for the stores; a store out of reach is in `health`, keeps its old marks and raises nothing.
         """
-        raise NotImplementedError
+        self._ledger.jobs.reap()
+        self._look.refresh(stores, full=full)
+
+    def unreachable(self) -> ArchiveError | None:
+        """The failure of the first store that the last look could not ask, or None."""
+        return next(iter(self._look.failures.values()), None)
+
+    def judge(self, limit: int) -> int:
+        """Compare runs that a store lists and nobody compared yet, newest first, at most so many; returns how many.
+
+        Waits for the stores; what cannot be read stays as it is.
+        """
+        return self._runner.judge(limit)
 
     def health(self) -> Mapping[Store, Health]:
         """How each store answered last."""
-        raise NotImplementedError
+        paused = self._runner.paused_stores()
+        return {store: replace(known, paused=store in paused) for store, known in self._look.health.items()}
 
     def status(self) -> StatusReport:
         """What each store holds as ranges, the states' counts and what to do next, after the last look."""
-        raise NotImplementedError
+        return report.make_status(self._config, self._ledger, self._memory, self._look.failures)
+
+    def failures(self) -> tuple[RunFailure, ...]:
+        """Every run that stands in FAILED, PARTIAL, CONFLICT or OUTDATED, lowest first; at once."""
+        return life.failures_of(self._ledger, self._memory)
 
     # --- work
 
     def plan(self, kind: JobKind | str, runs: Iterable[int] | None = None, options: JobOptions | None = None) -> Plan:
-        """What a job of this kind would do with these runs (None: all that is due), without doing it."""
-        raise NotImplementedError
+        """What a job of this kind would do with these runs (None: all that is due), without doing it.
+
+        Looks at the stores first unless the options say otherwise; raises the failure of a store that the plan needs.
+        """
+        kind, options = JobKind(kind), options or JobOptions()
+        self._runner.look_for(kind, options)
+        return self._runner.plan(kind, runs, options)
+
+    def _may_start(self, kind: JobKind) -> None:
+        if Stage.VERIFY not in STAGES_OF[kind]:
+            self._writing(kind.value)
 
     def start(self, kind: JobKind | str, runs: Iterable[int] | None = None, options: JobOptions | None = None) -> int:
         """Start a job in the background threads of this process and return its number.
 
         Raises ArchiveError(READ_ONLY) when not armed, ArchiveError(LOCK_HELD) when another writer works.
         """
-        raise NotImplementedError
+        kind = JobKind(kind)
+        self._may_start(kind)
+        return self._runner.start(kind, runs, options or JobOptions())
 
     def run_job(
-        self, kind: JobKind | str, runs: Iterable[int] | None = None, options: JobOptions | None = None
+        self,
+        kind: JobKind | str,
+        runs: Iterable[int] | None = None,
+        options: JobOptions | None = None,
+        observer: JobObserver | None = None,
     ) -> Outcome:
-        """Do a job here and now; the command line's way. Raises as `start` does."""
-        raise NotImplementedError
+        """Do a job here and now; the command line's way. Raises as `start` does, and the failure of a needed store."""
+        kind = JobKind(kind)
+        self._may_start(kind)
+        return self._runner.run(kind, runs, options or JobOptions(), observer)
+
+    @contextmanager
+    def exclusive(self, wait: float = 0) -> Iterator[None]:
+        """Hold the writer's lock over several jobs; raises ArchiveError(LOCK_HELD) with the holder's name."""
+        with self._runner.exclusive(wait):
+            yield
 
     def cancel(self, job: int, *, now: bool = False) -> None:
         """Ask a job of any process to stop after the runs in hand; `now` (own jobs) does not wait for them."""
-        raise NotImplementedError
+        self._runner.cancel(job, now=now)
 
     def wait(self, job: int, timeout: float | None = None) -> Outcome | None:
         """The outcome of a job of this process once it ended, or None when the time is over first."""
-        raise NotImplementedError
+        return self._runner.wait(job, timeout)
 
     def stop(self, *, now: bool = False) -> None:
         """Cancel every job of this process; safe in a signal handler."""
-        raise NotImplementedError
+        self._runner.stop(now=now)
 
     def working(self) -> bool:
         """Whether a job of this process still runs."""
-        raise NotImplementedError
+        return self._runner.working()
 
     def jobs(self, limit: int = 100) -> tuple[Job, ...]:
         """The newest jobs of every process on this archive, newest first."""
-        raise NotImplementedError
+        return self._ledger.jobs.latest(limit)
 
     def job_log(self, job: int) -> tuple[Event, ...]:
         """The events of one job, oldest first."""
-        raise NotImplementedError
+        return self._ledger.events.latest(job=job, limit=100_000)
 
     def job_outcomes(self, job: int) -> tuple[RunOutcome, ...]:
         """How each run of a job ended so far, lowest run first."""
-        raise NotImplementedError
+        return life.outcomes_of(self._ledger, job)
 
     # --- one run
 
     def compare(self, run: int) -> Comparison:
         """One run's files across the three stores; asks the stores."""
-        raise NotImplementedError
+        return compare.compare_run(self._context, self._memory.evidence(run))
 
     def file_text(self, run: int, store: Store, name: str, *, original: bool = False) -> str:
         """One file's text in one store: canonical FHiCL, or with `original` the bytes as they were written.
 
         Asks the store. Raises ArchiveError(NOT_FOUND) where the store has no such file.
         """
-        raise NotImplementedError
+        return compare.file_text(self._context, self._memory.evidence(run), store, name, original=original)
 
     def life(self, run: int) -> RunLife:
-        """One run's attempts, checks, hashes, events and decisions, oldest first."""
-        raise NotImplementedError
+        """One run's attempts, checks, hashes, events and decisions, oldest first; raises ArchiveError(NOT_FOUND)."""
+        return life.life_of(self._ledger, self._memory, run)
 
     def explain(self, run: int) -> Explanation:
-        """Why a run is in its state, and what would change that."""
-        raise NotImplementedError
+        """Why a run is in its state, and what would change that; raises ArchiveError(NOT_FOUND)."""
+        return life.explain_run(self._ledger, self._memory, run)
+
+    def _decide(self, kind: DecisionKind, run: int, text: str) -> None:
+        self._writing(kind.value)
+        if not text.strip():
+            raise ArchiveError(Code.BAD_CONFIG, f"run {run}: a decision needs a reason", run=run, hint="--reason TEXT")
+        life.known_run(self._ledger, run)
+        with self._ledger.transaction():
+            self._ledger.decisions.record(kind, run, text, self._ledger.actor)
+            self._ledger.events.record(f"{run} {kind.value}: {text}", run=run)
+            self._memory.read_decisions()
+            self._memory.update([run], lambda evidence: evidence)
 
     def waive(self, run: int, reason: str) -> None:
         """Take a run out of every plan, with a reason; raises ArchiveError(READ_ONLY) when not armed."""
-        raise NotImplementedError
+        self._decide(DecisionKind.WAIVE, run, reason)
 
-    def unwaive(self, run: int) -> None:
+    def unwaive(self, run: int, reason: str = "taken back") -> None:
         """Take a waiver back; raises ArchiveError(READ_ONLY) when not armed."""
-        raise NotImplementedError
+        self._decide(DecisionKind.UNWAIVE, run, reason)
 
     def note(self, run: int, text: str) -> None:
         """Write a note to a run; raises ArchiveError(READ_ONLY) when not armed."""
-        raise NotImplementedError
+        self._decide(DecisionKind.NOTE, run, text)
 
     def force(self, run: int, reason: str) -> None:
         """Let the plan take a WAITING run at once; raises ArchiveError(READ_ONLY) when not armed."""
-        raise NotImplementedError
+        self._decide(DecisionKind.FORCE, run, reason)
 
     # --- the archive as a whole
 
     def recovery_preview(self, kind: RecoveryKind | str) -> RecoveryPreview:
         """What rebuilding this from the stores would change; asks the stores, writes nothing."""
-        raise NotImplementedError
+        from runarchive.pipeline.recover import preview
+
+        return preview(RecoveryKind(kind), self._config, self._ledger, self._memory, self._look)
 
     def recovery_apply(self, kind: RecoveryKind | str) -> RecoveryPreview:
         """Rebuild it, the old files kept beside; raises ArchiveError(READ_ONLY) when not armed."""
-        raise NotImplementedError
+        from runarchive.pipeline.recover import apply
+
+        self._writing("recover")
+        with self.exclusive():
+            return apply(RecoveryKind(kind), self._config, self._ledger, self._memory, self._look)
 
     def manifest(self) -> tuple[ManifestEntry, ...]:
         """What is archived where with which hash, waivers included, lowest run first."""
-        raise NotImplementedError
+        from runarchive.pipeline.manifest import make_manifest
+
+        return make_manifest(self._ledger, self._memory)
 
     def doctor(self) -> tuple[CheckResult, ...]:
         """Ask everything the archive leans on whether it works; waits for the stores."""
-        raise NotImplementedError
+        from runarchive.pipeline.doctor import examine
+
+        return examine(self._config, self._stores, self._ledger)
 
     def events(self, limit: int = 1000, *, run: int | None = None) -> tuple[Event, ...]:
         """The newest events of every process on this archive, oldest first."""
-        raise NotImplementedError
+        return self._ledger.events.latest(limit=limit, run=run)
 
     def lock_holder(self) -> LockHolder | None:
         """Who holds the writer's lock, or None."""
-        raise NotImplementedError
+        jobs = self._ledger.jobs
+        holder = locks.lock_holder(self._config.app.lock_file, jobs.running(), jobs.is_stuck)
+        if holder is None:
+            return None
+        owner = holder.job.owner if holder.job else f"pid {holder.pid}" if holder.pid else "an unknown process"
+        host = owner.rpartition(":")[0].rpartition("@")[2]
+        return LockHolder(holder.pid or 0, owner, host, holder.job, holder.stuck, self._runner.holds_lock)
 
     def break_lock(self) -> None:
         """Take the lock from a stuck holder; raises ArchiveError(READ_ONLY) when not armed."""
-        raise NotImplementedError
+        self._writing("breaking the lock")
+        if locks.break_lock(self._config.app.lock_file):
+            self._ledger.events.record("the lock file was removed by a person")

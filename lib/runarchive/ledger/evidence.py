@@ -58,6 +58,11 @@ class EvidenceTable:
         )
         return tuple(int(str(row[0])) for row in found)
 
+    def highest_on_disk(self) -> int | None:
+        """The highest run that has a directory, or None."""
+        found = self._database.one("SELECT max(run) FROM evidence WHERE disk = 1")
+        return int(str(found[0])) if found and found[0] is not None else None
+
     def put(self, rows: Iterable[EvidenceRow]) -> None:
         """Remember these rows in place of what was known of their runs."""
         with self._database.write() as db:

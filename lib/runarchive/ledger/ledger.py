@@ -79,6 +79,11 @@ class Ledger:
             ledger.events.record(sentence, severity=Severity.WARNING)
         return ledger
 
+    @classmethod
+    def in_memory(cls, *notices: str, actor: str | None = None) -> Ledger:
+        """A ledger that lasts as long as this process, for an account that may not write the real one."""
+        return cls(Database(None), notices, actor)
+
     @property
     def path(self) -> Path | None:
         """The file, or None for a ledger in memory."""

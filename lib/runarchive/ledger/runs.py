@@ -44,6 +44,24 @@ class RunTable:
         found = _runs(self._database.rows(f"SELECT {_COLUMNS} FROM runs WHERE run = ?", (run,)))
         return found[0] if found else None
 
+    def except_in(self, state: RunState) -> tuple[Run, ...]:
+        """Every run that is not in this state, by number."""
+        return _runs(self._database.rows(f"SELECT {_COLUMNS} FROM runs WHERE state != ? ORDER BY run", (state.value,)))
+
+    def some(self, runs: Iterable[int]) -> tuple[Run, ...]:
+        """These runs as far as they are known, by number."""
+        return tuple(run for run in map(self.get, sorted(set(runs))) if run is not None)
+
+    def states(self) -> list[tuple[int, RunState, str]]:
+        """Number, state and the ASCII marks of every run, by number."""
+        found: list[Any] = self._database.rows("SELECT run, state, marks FROM runs ORDER BY run")
+        return [(run, _STATES[state], marks) for run, state, marks in found]
+
+    def newest_revision(self) -> int:
+        """The revision of the newest change to any run; 0 where none is known."""
+        found: Any = self._database.one("SELECT max(rev) FROM (SELECT rev FROM runs UNION ALL SELECT rev FROM gone)")
+        return int(found[0] or 0)
+
     def ignored_otherwise(self, ranges: Iterable[tuple[int, int]]) -> tuple[int, ...]:
         """The runs whose state is not what these ranges of ignored runs make it, by number."""
         ignored = {int(str(row[0])) for row in self._database.rows("SELECT run FROM runs WHERE state = 'IGNORED'")}
