@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import threading
@@ -83,7 +84,7 @@ class Notifier:
                 alarm = Alarm.from_json(claimed.read_text(encoding="utf-8"))
             except (OSError, ValueError, KeyError, TypeError):
                 self._tell(f"the kept alarm {file.name} cannot be read, and is dropped", Severity.WARNING)
-                claimed.unlink(missing_ok=True)
+                _discard(claimed)
                 continue
             self._put(_Letter(sink, alarm, claimed))
 
@@ -115,7 +116,7 @@ class Notifier:
         except SinkError as error:
             self._not_delivered(letter, error)
             return
-        letter.file.unlink(missing_ok=True)
+        _discard(letter.file)
         self._tell(f"{name} about {len(letter.alarm.runs)} failed runs was sent", Severity.INFO)
 
     def _not_delivered(self, letter: _Letter, error: SinkError) -> None:
@@ -124,7 +125,7 @@ class Notifier:
         except OSError:
             age = 0.0
         if error.lasting or age > KEPT_SECONDS:
-            letter.file.unlink(missing_ok=True)
+            _discard(letter.file)
             self._tell(
                 f"{letter.sink.name} about failed runs could not be sent: {error}; it is dropped", Severity.ERROR
             )
@@ -177,3 +178,8 @@ class Notifier:
 def _is_abandoned(file: Path) -> bool:
     _, _, pid = file.suffix.partition(".sending-")
     return pid.isdecimal() and not is_alive(int(pid), "")
+
+
+def _discard(file: Path) -> None:
+    with contextlib.suppress(OSError):  # it is sent, or dropped with an event; at worst it is sent once more
+        file.unlink()
