@@ -90,13 +90,14 @@ def _is_open(parts: list[str]) -> bool:
 
 
 def _shell_value(value: str) -> str:
-    """The value without one pair of quotes around it, and without a comment behind the closing one."""
+    """The value as the shell that sources it would have it: without one pair of quotes around all of it, and without
+    a comment behind it."""
     if value[:1] in ("'", '"'):
         end = value.find(value[0], 1)
         behind = value[end + 1 :]
-        if end > 0 and (not behind or re.fullmatch(r"\s+#[^\n]*", behind)):
+        if end > 0 and (not behind or re.fullmatch(r"[ \t]+#[^\n]*", behind)):
             return value[1:end]
-    return value
+    return re.sub(r"[ \t]+#[^\n]*\Z", "", value)
 
 
 def convert_ranks(data: bytes) -> str:
@@ -167,7 +168,8 @@ def rc_info(data: bytes) -> tuple[tuple[str, str], ...]:
         text = line.strip()
         name, colon, value = text.partition(":")
         if text and colon and name.strip() and not text.startswith("#"):
-            found.append((rc_key_of(name), quote(_shell_value(value.strip()))))
+            bare = inside_quotes(value.strip())
+            found.append((rc_key_of(name), quote(value.strip() if bare is None else bare)))
     return tuple(found)
 
 

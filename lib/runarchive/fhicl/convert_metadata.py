@@ -83,10 +83,10 @@ class _Metadata:
             self.add(key, quote(value) if key in _ALWAYS_TEXT else value_of(value), first=key in _FIRST_COUNTS)
 
     def text(self) -> str:
-        """The whole document; lists are known now."""
+        """The whole document, now that its lists are known; "" when it has no key."""
         for key, texts in self.lists.items():
             self.entries.values[key][self.places[key]] = sequence(texts)
-        return self.entries.text() + self.comments
+        return self.entries.text() + self.comments if self.entries.values else ""
 
 
 def convert_metadata(data: bytes) -> str:

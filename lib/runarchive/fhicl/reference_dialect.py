@@ -18,7 +18,8 @@ def convert_as_reference(files: Sequence[OriginalFile], run: int, *, wanted: fro
     """The `.fcl` files that the older archiver prepared for this record, archive and update steps together.
 
     Entities are relative paths without `.fcl`, so that files of sub-directories keep theirs; bytes outside UTF-8 are
-    surrogates (`text_bytes` gives the exact bytes). `problems` holds the unconverted files' fate.
+    surrogates (`text_bytes` gives the exact bytes). A record's own schema.fcl is not among them: the archiver's took
+    its place.
     Raises ArchiveError(BAD_FHICL) for a record that it did not take: a text file that is no UTF-8, a dangling link.
     """
     copied = copied_files(files, run)
@@ -43,6 +44,7 @@ def convert_as_reference(files: Sequence[OriginalFile], run: int, *, wanted: fro
         configuration = reference_text.configuration_name(content)
     else:
         configuration = "standard"
+    documents.pop("schema", None)
     metadata = copied.get("metadata.txt", b"")
     times = run_times(metadata)
     return Conversion(
