@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from runarchive import real_servers
+from runarchive import real_servers, server_programs
 from runarchive.errors import ArchiveError, Code
 from tests import servers
 
@@ -51,8 +51,8 @@ def test_postgres_answers(postgres_database: str) -> None:
 def test_postgres_keeps_its_data_over_a_restart() -> None:
     import psycopg2
 
-    if real_servers.find_postgres().path is None:
-        pytest.skip(f"{servers.NOT_RUN} {real_servers.find_postgres().reason}")
+    if server_programs.find_postgres().path is None:
+        pytest.skip(f"{servers.NOT_RUN} {server_programs.find_postgres().reason}")
     server = servers.start_postgres()
     for statement in ("create table t (a int)", "insert into t values (7)"):
         with psycopg2.connect(server.dsn) as connection, connection.cursor() as cursor:
@@ -66,8 +66,8 @@ def test_postgres_keeps_its_data_over_a_restart() -> None:
 
 
 def test_a_server_ends_with_its_starter(tmp_path: Path) -> None:
-    if real_servers.find_mongod().path is None:
-        pytest.skip(f"{servers.NOT_RUN} {real_servers.find_mongod().reason}")
+    if server_programs.find_mongod().path is None:
+        pytest.skip(f"{servers.NOT_RUN} {server_programs.find_mongod().reason}")
     starter = subprocess.Popen(
         [sys.executable, "-c", STARTER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -91,7 +91,7 @@ def _runs(pid: int) -> bool:
 
 
 def test_a_busy_port_is_named(tmp_path: Path) -> None:
-    program = real_servers.find_mongod()
+    program = server_programs.find_mongod()
     if program.path is None:
         pytest.skip(f"{servers.NOT_RUN} {program.reason}")
     with socket.socket() as taken:
@@ -100,3 +100,36 @@ def test_a_busy_port_is_named(tmp_path: Path) -> None:
         with pytest.raises(ArchiveError) as caught:
             real_servers.MongodServer(tmp_path, port=taken.getsockname()[1]).start()
     assert caught.value.code is Code.UNAVAILABLE
+
+
+def test_the_stores_of_a_demonstration_come_back_with_their_data() -> None:
+    import psycopg2
+    from pymongo import MongoClient
+
+    for program in (server_programs.find_mongod(), server_programs.find_postgres()):
+        if program.path is None:
+            pytest.skip(f"{servers.NOT_RUN} {program.reason}")
+    directory = servers.temporary_directory("tui-archiver-demo-")
+    seen = []
+    for _ in range(2):
+        stores = real_servers.start_real_stores(directory)
+        servers.on_exit(stores.stop)
+        with MongoClient[dict[str, object]](stores.mongodb_uri) as client:
+            client.get_default_database()["c"].insert_one({"a": 1})
+            count = client.get_default_database()["c"].count_documents({})
+        with psycopg2.connect(stores.postgres_dsn) as connection, connection.cursor() as cursor:
+            cursor.execute("create table if not exists t (a int)")
+        seen.append((stores.mongodb_uri, stores.postgres_dsn, count))
+        stores.stop()
+    assert seen[0][:2] == seen[1][:2]
+    assert [count for _, _, count in seen] == [1, 2]
+
+
+def test_a_directory_closed_to_the_unprivileged_account_is_named(tmp_path: Path) -> None:
+    if os.geteuid() != 0 or server_programs.find_postgres().path is None:
+        pytest.skip("PostgreSQL needs an unprivileged account only where root starts it")
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    with pytest.raises(ArchiveError, match="cannot pass") as caught:
+        real_servers.PostgresServer(closed / "postgres").start()
+    assert caught.value.code is Code.PERMISSION
