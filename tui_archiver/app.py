@@ -92,6 +92,7 @@ class ConsoleApp(App[int], inherit_bindings=False):
         self.memory = Memory.load(self.options.memory_path, archive.name)
         self.book = RunBook()
         self.coverage = Coverage(1, ())
+        self.strip_cells = 60
         self.jobs: dict[int, Job] = {}
         self.events: deque[Event] = deque(maxlen=KEPT_EVENTS)
         self.command_log: deque[Call] = deque(maxlen=KEPT_EVENTS)
@@ -196,7 +197,7 @@ class ConsoleApp(App[int], inherit_bindings=False):
         before = {run.run: old.state for run in changes.runs if (old := self.book.get(run.run)) is not None}
         applied = self.book.apply(changes.runs, changes.gone)
         if changes.gone or not self.coverage.fits(run.run for run in grown):
-            self.coverage = Coverage(self.coverage.width, self.book.rows)
+            self.coverage = Coverage(self.strip_cells, self.book.rows)
         else:
             for run in changes.runs:
                 self.coverage.move(before.get(run.run), run)
@@ -274,10 +275,6 @@ class ConsoleApp(App[int], inherit_bindings=False):
         if not isinstance(screen, RunsScreen):
             raise UsageError("go to the table of runs first")
         return screen
-
-    def run_span(self) -> tuple[int, int]:
-        """Lowest and highest known run number."""
-        return (self.coverage.low, self.coverage.high) if self.coverage.high else (0, 99999)
 
     def compare_run(self, run: int) -> None:
         """Show a run in Compare."""

@@ -27,14 +27,17 @@ _SETTLED = frozenset({RunState.ARCHIVED, RunState.WAIVED, RunState.IGNORED, RunS
 
 
 class Coverage:
-    """Counts of settled, open and troubled runs in each of `width` cells; kept up to date run by run."""
+    """Counts of settled, open and troubled runs in each of at most `width` cells; kept up to date run by run.
+
+    Where there are fewer run numbers than cells, a cell is one run number.
+    """
 
     def __init__(self, width: int, runs: Sequence[Run]) -> None:
-        self.width = max(1, width)
         numbers = [run.run for run in runs]
         self.low = min(numbers, default=0)
         self.high = max(numbers, default=0)
         self._span = self.high - self.low + 1
+        self.width = max(1, min(width, self._span))
         self._settled = [0] * self.width
         self._open = [0] * self.width
         self._troubled = [0] * self.width

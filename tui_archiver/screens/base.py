@@ -41,8 +41,8 @@ class ConsoleScreen(Screen[None]):
     """What the screen shows, for its help."""
 
     AUTO_FOCUS = "LineView"
-    HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-narrow"), (80, "-normal"), (120, "-wide")]
-    VERTICAL_BREAKPOINTS: ClassVar = [(0, "-short"), (16, "-tall")]
+    HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-narrow"), (80, "-normal"), (120, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-short"), (16, "-tall")]  # noqa: RUF012
 
     def compose(self) -> ComposeResult:
         """Title, the screen's own part, job, event, keys."""
@@ -94,7 +94,9 @@ class ConsoleScreen(Screen[None]):
         if not self.is_mounted:
             return
         app = self.console_app
-        self.query_one("#title", TitleBar).tell(app.archive.name, app.armed, app.health, app.holder, app.now())
+        warning = "" if app.archive.config.ucon_db.verify else "TLS NOT VERIFIED"
+        title = self.query_one("#title", TitleBar)
+        title.tell(app.archive.name, app.armed, app.health, app.holder, app.now(), warning)
         self.query_one("#job", JobLine).tell(app.jobs.values())
         self.query_one("#event", EventLine).tell(app.last_word)
         self.show_hints()

@@ -44,14 +44,14 @@ class Group(NamedTuple):
         return tuple(sorted(failure.run for failure in self.failures))
 
     @property
-    def first(self) -> datetime:
-        """When it was first seen."""
-        return min(failure.first for failure in self.failures)
+    def first(self) -> datetime | None:
+        """When it was first seen, as far as is known."""
+        return min((f.first for f in self.failures if f.first is not None), default=None)
 
     @property
-    def last(self) -> datetime:
-        """When it was last seen."""
-        return max(failure.last for failure in self.failures)
+    def last(self) -> datetime | None:
+        """When it was last seen, as far as is known."""
+        return max((f.last for f in self.failures if f.last is not None), default=None)
 
     @property
     def retryable(self) -> tuple[int, ...]:
@@ -132,12 +132,13 @@ class FailuresScreen(ConsoleScreen):
 
     def _group_line(self, one: Group) -> Line:
         now = self.console_app.now()
+        seen = ["" if when is None else short_time(when, now, wide=False) for when in (one.first, one.last)]
         sign = "v" if one.key in self._open else ">"
         return line(
             (f" {sign} {len(one.failures):>5}  ", "strong"),
             (f"{one.store or '-':<10} {one.phase:<8} ", ""),
             (fit(self.console_app.glyphs.clean(one.code.replace("_", " ")), 16) + " ", "bad"),
-            (f"{short_time(one.first, now, wide=False):<12} {short_time(one.last, now, wide=False):<12} ", "dim"),
+            (f"{seen[0]:<12} {seen[1]:<12} ", "dim"),
             (f"{len(one.retryable) or 'no'}", "good" if one.retryable else "dim"),
             subject=("group", one.key),
         )
@@ -259,7 +260,8 @@ class FailuresScreen(ConsoleScreen):
         rows = [
             (
                 f.run, f.state.value, one.store, one.phase, one.code, f.failure.retryable,
-                f.first.isoformat(), f.last.isoformat(), f.attempts, f.failure.message, f.failure.hint,
+                f.first and f.first.isoformat(), f.last and f.last.isoformat(), f.attempts, f.failure.message,
+                f.failure.hint,
             )
             for one in self._groups
             for f in one.failures

@@ -77,7 +77,9 @@ class RunsScreen(ConsoleScreen):
         """Sum the coverage strip up from scratch."""
         app = self.console_app
         strip = self.query_one(CoverageStrip)
-        app.coverage = Coverage(strip.cells_in(self.size.width, *app.run_span()), app.book.rows)
+        numbers = [run.run for run in app.book.rows]
+        app.strip_cells = strip.cells_in(self.size.width, min(numbers, default=0), max(numbers, default=0))
+        app.coverage = Coverage(app.strip_cells, app.book.rows)
         self.show_counts()
 
     def show_counts(self) -> None:

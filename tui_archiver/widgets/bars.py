@@ -55,16 +55,24 @@ class TitleBar(OneLine):
     """The archive's name, whether it may be written to, and how each store answered last."""
 
     def tell(
-        self, name: str, armed: bool, health: Mapping[Store, Health], holder: LockHolder | None, now: datetime
+        self,
+        name: str,
+        armed: bool,
+        health: Mapping[Store, Health],
+        holder: LockHolder | None,
+        now: datetime,
+        warning: str = "",
     ) -> None:
-        """Show this state."""
+        """Show this state; `warning` is what every screen has to say."""
         width = self.size.width or 80
         left: list[Piece] = [(f" {self.glyphs.clean(name, 20)} ", "strong")]
         left.append((" ARMED ", "armed") if armed else (" READ-ONLY ", "safe"))
         if holder is not None and not holder.here and width >= 70:
             stuck = " stuck" if holder.stuck else ""
             left.append((f" lock {self.glyphs.clean(holder.owner, 24)}{stuck}", "warn"))
-        names = STORE_NAMES if width >= 76 else SHORT_NAMES
+        if warning:
+            left.append((f" {warning}", "bad"))
+        names = STORE_NAMES if width >= 76 and not warning else SHORT_NAMES
         right: list[Piece] = []
         for store, label in names.items():
             right += self._store(label, health.get(store), width, now)
@@ -168,6 +176,7 @@ class CoverageStrip(OneLine):
         super().__init__(glyphs, id=id)
         self.coverage = Coverage(1, ())
         self._from = 0
+        self._room = 1
 
     def cells_in(self, width: int, low: int, high: int) -> int:
         """How many cells a strip of this width has beside its two run numbers."""
@@ -183,17 +192,19 @@ class CoverageStrip(OneLine):
         pieces: list[Piece] = [(f" {coverage.low}", "dim"), (edge, "dim")]
         self._from = length(pieces)
         at = None if cursor is None or not coverage.fits((cursor,)) else coverage.cell_of(cursor)
+        self._room = self.cells_in(self.size.width, coverage.low, coverage.high)
         for cell in range(coverage.width):
             cover = coverage.cover(cell)
             glyph = cover.ascii_glyph if self.glyphs.ascii_only else cover.glyph
-            pieces.append((glyph, "cursor" if cell == at else COVER_STYLE[cover]))
+            wide = (cell + 1) * self._room // coverage.width - cell * self._room // coverage.width
+            pieces.append((glyph * wide, "cursor" if cell == at else COVER_STYLE[cover]))
         self.show([*pieces, (edge, "dim"), (f"{coverage.high} ", "dim")])
 
     def on_click(self, event: events.Click) -> None:
         """Go to the cell under the mouse."""
-        cell = event.x - self._from
-        if 0 <= cell < self.coverage.width:
-            self.post_message(self.Picked(cell))
+        at = event.x - self._from
+        if 0 <= at < self._room:
+            self.post_message(self.Picked(at * self.coverage.width // self._room))
 
 
 COVER_STYLE = {
