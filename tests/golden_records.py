@@ -30,3 +30,20 @@ def _remove(place: Path) -> None:
         if directory.is_dir() and not directory.is_symlink():
             directory.chmod(0o755)
     shutil.rmtree(place, ignore_errors=True)
+
+
+def golden_input(run: int) -> Path:
+    """The record directory of one golden run."""
+    return golden_records() / "in" / str(run)
+
+
+def golden_output(run: int) -> dict[str, bytes]:
+    """The `.fcl` files that the older archiver prepared for this run, schema.fcl of its own configuration apart."""
+    found: dict[str, bytes] = {}
+    for step in ("archive", "update"):
+        base = golden_records() / "out" / str(run) / step
+        for path in sorted(base.rglob("*.fcl")):
+            name = path.relative_to(base).as_posix()
+            if name != "schema.fcl":
+                found[name] = path.read_bytes()
+    return found

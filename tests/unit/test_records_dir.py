@@ -245,8 +245,8 @@ def test_restore_gives_read_only_directories_back(tmp_path: Path) -> None:
     restore_record(record.files, tmp_path / "back")
     assert stat.S_IMODE((tmp_path / "back" / "sub").stat().st_mode) == 0o555
     assert list(differences(record.files, read_record(tmp_path / "back", 6).files)) == []
-    for path in (record_path, record_path / "sub", tmp_path / "back", tmp_path / "back" / "sub"):
-        path.chmod(0o755)
+    for made in (record_path, record_path / "sub", tmp_path / "back", tmp_path / "back" / "sub"):
+        made.chmod(0o755)
 
 
 PARTS = st.binary(min_size=1, max_size=12).filter(lambda raw: not set(raw) & set(b"\0/") and raw not in (b".", b".."))
