@@ -17,11 +17,11 @@ from typing import Generic, TypeVar
 
 from runarchive.artdaqdb.store import NOT_PROVIDED, NewDocument, StoredDocument
 from runarchive.errors import ArchiveError
-from runarchive.fhicl.document import document_form
+from runarchive.fhicl.document import document_form, members_text
 from runarchive.fhicl.json_text import read_json, write_json
 from runarchive.fhicl.pairs import Pairs, Value
 from runarchive.fhicl.parser import parse
-from runarchive.fhicl.printer import print_fhicl
+from runarchive.fhicl.printer import canonical
 
 T = TypeVar("T")
 
@@ -164,9 +164,7 @@ class Encoded:
 
 
 def _encode(text: str) -> Encoded:
-    made = body(text)
-    document = made.table("document")
-    return Encoded(_members_text(made), print_fhicl(document.table("data"), document.table("metadata")))
+    return Encoded(members_text(parse(text)), canonical(text))
 
 
 _encoded: ContentCache[Encoded] = ContentCache(lambda one: len(one.members) + len(one.canonical))

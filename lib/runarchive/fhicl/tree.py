@@ -6,7 +6,7 @@ from bisect import bisect_right
 from functools import cached_property
 from typing import NamedTuple, TypeAlias, Union
 
-from runarchive.fhicl.grammar import TABLE
+from runarchive.fhicl.grammar import TABLE, UNPRINTABLE
 from runarchive.fhicl.pairs import Pairs, Value
 from runarchive.fhicl.source import INCLUDE_KEY, NO_COMMENTS, FhiclError, Source, line_ends
 
@@ -30,7 +30,7 @@ class Remark(NamedTuple):
     annotation: str
 
 
-_NO_REMARK = Remark("", "")
+NO_REMARK = Remark("", "")
 
 
 class Tree:
@@ -52,6 +52,11 @@ class Tree:
         self.canonical: str | None = None
 
     @cached_property
+    def is_plain(self) -> bool:
+        """Whether the text has no control characters but line ends and tabs."""
+        return UNPRINTABLE.search(self.source.text) is None
+
+    @cached_property
     def repeats(self) -> bool:
         """Whether a top-level name comes more than once in its part."""
         return any(len({name for name, _ in part}) < len(part) for part in (self.prolog, self.main))
@@ -60,12 +65,13 @@ class Tree:
         """Comment and annotation of a value that begins at this place."""
         comments = self.source.comments
         if not comments:
-            return _NO_REMARK
+            return NO_REMARK
         line = bisect_right(self._line_ends, place - 1) + 1
         comment = comments.get(line - 1, "")
+        annotation = comments.get(line, "")
         if comment and (comment[0] == "/" or "#include " in comment):
             comment = ""
-        return Remark(comment, comments.get(line, ""))
+        return Remark(comment, annotation) if comment or annotation else NO_REMARK
 
     def data(self, part: list[tuple[str, Node]]) -> Pairs:
         """The values of a part, as in `document.data`."""
@@ -79,7 +85,7 @@ class Tree:
     def _metadata(self, name: str, node: Node) -> Pairs:
         kind, content, place, protection = node
         is_include = INCLUDE_KEY in name
-        comment, annotation = _NO_REMARK if is_include else self.remark(place)
+        comment, annotation = NO_REMARK if is_include else self.remark(place)
         items: list[tuple[str, Value]] = [("type", kind), ("comment", comment)]
         if kind != TABLE or is_include:
             items.append(("annotation", annotation))
