@@ -1,0 +1,122 @@
+"""`tui-archiver demo`: the whole chain on made-up run records, with or without a screen."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+from runarchive.archive import Archive, JobKind, JobOptions
+from runarchive.cli.opening import exit_code, graceful
+from runarchive.cli.output import emit, emit_json, talk
+from runarchive.errors import ArchiveError, Code, UsageError
+from runarchive.model import Mark, Phase, RunState, Stage
+
+CONFIG = """# The demo archive: everything it needs lies beside this file.
+app:
+  work_dir: {root}/work
+  parallel_workers: 2
+source_files:
+  run_records_dir: {root}/records
+artdaq_db:
+  database_uri: {artdaqdb}
+  fcl_conf_dir: {root}/conf
+ucon_db:
+  server_url: {ucondb}
+  folder_name: demo
+  object_name: configuration
+  writer_user: demo
+  writer_password: demo
+{more}"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add --headless, --runs, --dir and --stores."""
+    parser.add_argument("--headless", action="store_true", help="import, migrate and verify without a screen")
+    parser.add_argument("--runs", type=int, default=50, metavar="N", help="how many run records (50)")
+    parser.add_argument("--dir", type=Path, metavar="DIR", help="where everything goes; else a new temporary directory")
+    parser.add_argument("--size", choices=("small", "medium", "large"), default="small", help="of each record (small)")
+    parser.add_argument(
+        "--stores", choices=("embedded", "real"), default="embedded", help="real: a MongoDB and a PostgreSQL of its own"
+    )
+
+
+def prepare_demo(args: argparse.Namespace) -> Path:
+    """Make the demo's records and config where they are missing, and return the config file; nothing is imported.
+
+    Raises UsageError, ArchiveError where the directory cannot be written.
+    """
+    if args.runs < 0:
+        raise UsageError("--runs needs a number of runs")
+    root = (args.dir or Path(tempfile.mkdtemp(prefix="tui-archiver-demo-"))).absolute()
+    config = root / "config.yaml"
+    try:
+        for name in ("conf", "records", "work"):
+            (root / name).mkdir(parents=True, exist_ok=True)
+        _make_conf(root / "conf")
+        _make_records(root / "records", args.runs, args.size)
+        if not config.exists():
+            config.write_text(_config_text(root, args.stores), encoding="utf-8")
+    except OSError as error:
+        raise ArchiveError(Code.PERMISSION, f"{root} cannot be written: {error}", phase=Phase.WRITE) from error
+    return config
+
+
+def _make_conf(directory: Path) -> None:
+    from runarchive.artdaqdb.schema import schema_text
+
+    file = directory / "schema.fcl"
+    if not file.exists():
+        file.write_text(schema_text(None)[0], encoding="ascii")
+
+
+def _make_records(directory: Path, runs: int, size: str) -> None:
+    from runarchive.records_dir import make_records
+    from runarchive.records_dir.make import Size
+
+    missing = [run for run in range(1000, 1000 + runs) if not (directory / str(run)).exists()]
+    if len(missing) == runs:
+        make_records(directory, runs=runs, first=1000, size=Size(size))
+    elif missing:
+        make_records(directory, runs=len(missing), first=missing[0], size=Size(size), in_progress=0)
+
+
+def _config_text(root: Path, stores: str) -> str:
+    if stores == "real":
+        from runarchive.cli.demo_stores import start_real_stores
+
+        artdaqdb, ucondb, more = start_real_stores(root)
+    else:
+        artdaqdb, ucondb, more = f"filesystemdb://{root}/artdaqdb", f"embedded://{root}/ucondb.sqlite", ""
+    return CONFIG.format(root=root, artdaqdb=artdaqdb, ucondb=ucondb, more=more)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Import, migrate and verify the demo's records without a screen."""
+    if args.read_only:
+        raise ArchiveError(Code.READ_ONLY, "refused: the demo writes, and --read-only is given")
+    began = time.monotonic()
+    config = prepare_demo(args)
+    with Archive.open(config, writable=True, actor="demo") as archive:
+        with graceful(archive):
+            outcome = archive.run_job(JobKind.ARCHIVE, None, JobOptions())
+        runs = archive.runs()
+    archived = [run for run in runs if run.state is RunState.ARCHIVED and run.marks.ucondb is Mark.VERIFIED]
+    waiting = [run for run in runs if run.state is RunState.WAITING]
+    answer = {
+        "runs": len(runs),
+        "imported": outcome.count(Stage.IMPORT),
+        "migrated": outcome.count(Stage.MIGRATE),
+        "verified": len(archived),
+        "waiting": len(waiting),
+        "failed": len(runs) - len(archived) - len(waiting),
+        "seconds": round(time.monotonic() - began, 3),
+    }
+    if args.json:
+        emit_json(answer)
+    else:
+        for name, value in answer.items():
+            emit(f"{name:9} {value}")
+        talk(f"config: {config}")
+    return exit_code(outcome)

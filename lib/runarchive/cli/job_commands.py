@@ -1,0 +1,43 @@
+"""What `import`, `migrate`, `retry` and `verify` share: from run numbers to a job and its exit code."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+
+from runarchive.archive import JobKind, JobOptions
+from runarchive.cli.opening import expand, graceful, open_archive, parse_runs, show_outcome, show_plan
+
+
+def add_runs(parser: argparse.ArgumentParser) -> None:
+    """The run numbers, and `--dry-run`."""
+    parser.add_argument("runs", nargs="*", metavar="RUNS", help="12000, 12000-12500, 12000,12003; none: all that is due")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and do nothing")
+
+
+def add_writing(parser: argparse.ArgumentParser) -> None:
+    """What every command takes that holds the writer's lock."""
+    parser.add_argument("--wait", type=float, default=0.0, metavar="S", help="seconds to wait for the writer's lock")
+    parser.add_argument("--limit", type=int, default=0, metavar="N", help="at most N runs (0: all)")
+    parser.add_argument("--workers", type=int, default=0, metavar="N", help="runs at a time (0: app.parallel_workers)")
+
+
+def options_of(args: argparse.Namespace, options: JobOptions | None = None) -> JobOptions:
+    """The options as far as every writing command has them."""
+    return replace(options or JobOptions(), wait=args.wait, limit=args.limit, workers=args.workers)
+
+
+def run_kind(args: argparse.Namespace, kind: JobKind, options: JobOptions, *, writes: bool = True) -> int:
+    """Do one job, or print its plan, and return the exit code."""
+    selection = parse_runs(args.runs)
+    with open_archive(args, writes=writes and not args.dry_run) as archive:
+        if selection is not None:
+            archive.refresh()
+            options = replace(options, refresh=False)
+        runs = expand(selection, archive)
+        if args.dry_run:
+            return show_plan(archive.plan(kind, runs, options), args.json)
+        before = archive.plan(kind, runs, options) if runs is not None else None
+        with graceful(archive):
+            outcome = archive.run_job(kind, runs, options)
+        return show_outcome(outcome, before.held if before is not None else (), args.json)

@@ -1,0 +1,279 @@
+"""What the commands on a whole archive share: opening it, run numbers, signals, exit codes, jobs as text and JSON."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from runarchive.archive import Archive, Outcome, Plan, PlannedRun, RunOutcome, RunResult
+from runarchive.clean import clean
+from runarchive.cli.output import emit, emit_json, talk
+from runarchive.errors import TAXONOMY, ArchiveError, Code, ExitCode, UsageError
+from runarchive.model import Failure, Job, Marks, Run, Stage, Store
+
+IMPATIENT = 3
+IMPATIENT_SECONDS = 2.0
+
+
+def open_archive(args: argparse.Namespace, *, writes: bool = False) -> Archive:
+    """The archive of the config that the arguments name; `writes` arms it, unless they say --read-only.
+
+    Raises ArchiveError(READ_ONLY) where a writing command is refused, ConfigError for a bad config.
+    """
+    archive = Archive.open(args.config, writable=writes and not args.read_only, actor="")
+    if writes and archive.read_only:
+        why = "--read-only is given" if args.read_only else "the config says read_only: true"
+        archive.close()
+        raise ArchiveError(Code.READ_ONLY, f"refused: this command writes, and {why}")
+    for notice in archive.notices:
+        talk(clean(notice))
+    return archive
+
+
+def look(archive: Archive) -> None:
+    """Look at the stores, and say which could not be asked."""
+    archive.refresh()
+    for store, health in archive.health().items():
+        if health.ok is False:
+            talk(f"{store}: {clean(health.message)}")
+
+
+# --- run numbers
+
+Selection = tuple[tuple[int, int], ...]
+
+
+def parse_runs(words: Sequence[str]) -> Selection | None:
+    """`12000`, `12000-12500`, `12000,12003` as ranges; None where no word is given. Raises UsageError."""
+    ranges: list[tuple[int, int]] = []
+    for word in ",".join(words).split(","):
+        first, dash, last = word.strip().partition("-")
+        if not first and not dash:
+            continue
+        if not _is_number(first) or (dash and not _is_number(last)):
+            raise UsageError(f"{word!r} is no run number, and no range like 12000-12500")
+        ends = (int(first), int(last) if dash else int(first))
+        if ends[1] < ends[0]:
+            raise UsageError(f"{word!r}: the range ends before it begins")
+        ranges.append(ends)
+    return tuple(ranges) if words else None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 20
+
+
+def expand(selection: Selection | None, archive: Archive) -> tuple[int, ...] | None:
+    """The run numbers of a selection: single ones as they are, of a range those that are known."""
+    if selection is None:
+        return None
+    wanted = {first for first, last in selection if first == last}
+    ranges = [(first, last) for first, last in selection if first != last]
+    if ranges:
+        known = (run.run for run in archive.runs())
+        wanted.update(run for run in known if any(first <= run <= last for first, last in ranges))
+    return tuple(sorted(wanted))
+
+
+# --- signals
+
+
+@contextmanager
+def graceful(archive: Archive) -> Iterator[None]:
+    """SIGINT, SIGTERM and SIGHUP finish the runs in hand; three interrupts within two seconds end at once."""
+    pressed: list[float] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        pressed[:] = [at for at in pressed if at > now - IMPATIENT_SECONDS] + [now]
+        if number == signal.SIGINT and len(pressed) >= IMPATIENT:
+            os.write(2, b"interrupted at once; the next start continues the runs in hand\n")
+            os._exit(ExitCode.INTERRUPTED)
+        os.write(2, b"finishing the runs in hand; interrupt three times within two seconds to stop at once\n")
+        archive.stop()
+
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, handle) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+# --- as JSON
+
+
+def marks_json(marks: Marks) -> dict[str, str]:
+    """The ASCII marks by store."""
+    return {store.value: marks.of(store).ascii_glyph for store in Store}
+
+
+def run_json(run: Run) -> dict[str, Any]:
+    """One run as scripts read it."""
+    return {
+        "run": run.run,
+        "state": run.state.value,
+        "reason": run.reason,
+        "marks": marks_json(run.marks),
+        "configuration": run.configuration,
+        "start": run.start.isoformat() if run.start else None,
+        "stop": run.stop.isoformat() if run.stop else None,
+        "attempts": run.attempts,
+        "size": run.size,
+    }
+
+
+def failure_json(failure: Failure | None) -> dict[str, Any] | None:
+    """A failure with all its parts, or None."""
+    if failure is None:
+        return None
+    return {
+        "store": failure.store.value if failure.store else None,
+        "phase": failure.phase.value,
+        "code": failure.code,
+        "retryable": failure.retryable,
+        "message": failure.message,
+        "hint": failure.hint,
+    }
+
+
+def planned_json(step: PlannedRun) -> dict[str, Any]:
+    """One run of a plan."""
+    stages = [stage.value for stage in step.stages]
+    return {"run": step.run, "state": step.state.value, "stages": stages, "reason": step.reason}
+
+
+def outcome_json(outcome: RunOutcome) -> dict[str, Any]:
+    """One run of a job."""
+    return {
+        "run": outcome.run,
+        "result": outcome.result.value,
+        "state": outcome.state.value,
+        "stages": [stage.value for stage in outcome.stages],
+        "reason": outcome.reason,
+        "attempts": outcome.attempts,
+        "seconds": round(outcome.seconds, 3),
+        "failure": failure_json(outcome.failure),
+    }
+
+
+# --- plans and outcomes
+
+
+def show_plan(plan: Plan, as_json: bool) -> int:
+    """Print what a job would do; always DONE."""
+    if as_json:
+        emit_json(
+            {
+                "kind": plan.kind.value,
+                "runs": [planned_json(step) for step in plan.steps],
+                "held": [planned_json(step) for step in plan.held],
+                "remaining": plan.remaining,
+            }
+        )
+        return ExitCode.DONE
+    for step in plan.steps:
+        emit(f"{step.run}  {', '.join(step.stages)}" + (f"  {clean(step.reason)}" if step.reason else ""))
+    for step in plan.held:
+        talk(f"{step.run}  held, {step.state}: {clean(step.reason)}")
+    talk(f"{len(plan.steps)} to {plan.kind}, {len(plan.held)} held, {plan.remaining} beyond the limit; nothing was done")
+    return ExitCode.DONE
+
+
+REFUSED_WORDS = ("no store and no directory",)
+
+
+def show_outcome(outcome: Outcome, held: Iterable[PlannedRun], as_json: bool) -> int:
+    """Print how a job ended, and return the exit code; `held` are runs that were asked for and stayed."""
+    refused = tuple(held)
+    if as_json:
+        emit_json(
+            {
+                "job": outcome.job,
+                "kind": outcome.kind.value,
+                "imported": outcome.count(Stage.IMPORT),
+                "migrated": outcome.count(Stage.MIGRATE),
+                "verified": outcome.count(Stage.VERIFY),
+                "failed": len(outcome.failed),
+                "runs": [outcome_json(run) for run in outcome.runs],
+                "held": [planned_json(step) for step in refused],
+                "remaining": outcome.remaining,
+                "seconds": round(outcome.seconds, 3),
+                "stopped": outcome.stopped,
+            }
+        )
+    else:
+        for run in outcome.runs:
+            emit(_outcome_line(run))
+        for step in refused:
+            talk(f"{step.run}  held, {step.state}: {clean(step.reason)}")
+        talk(_summary(outcome, len(refused)))
+    return exit_code(outcome, refused)
+
+
+def _outcome_line(run: RunOutcome) -> str:
+    stages = ", ".join(run.stages) or "nothing"
+    text = run.failure.message if run.failure else run.reason
+    return f"{run.run}  {run.result}  {run.state}  {stages}" + (f"  {clean(text)}" if text else "")
+
+
+def _summary(outcome: Outcome, held: int) -> str:
+    if not outcome.runs and not outcome.stopped:
+        return f"nothing to {outcome.kind}" + (f", {held} held" if held else "")
+    done = sum(run.result is RunResult.DONE for run in outcome.runs)
+    rate = len(outcome.runs) / outcome.seconds if outcome.seconds > 0 else 0.0
+    text = f"{outcome.kind}: {done} done, {len(outcome.failed)} failed in {outcome.seconds:.1f} s ({rate:.1f} runs/s)"
+    if outcome.remaining:
+        text += f", {outcome.remaining} remain"
+    return f"{text}; {clean(outcome.stopped)}" if outcome.stopped else text
+
+
+def exit_code(outcome: Outcome, held: Sequence[PlannedRun] = ()) -> int:
+    """130 interrupted, 75 where a store was out of reach, 1 where runs failed or were refused, else 0."""
+    if outcome.interrupted:
+        return ExitCode.INTERRUPTED
+    if outcome.stop_failure is not None:
+        return TAXONOMY[Code(outcome.stop_failure.code)].exit_code
+    failures = [run.failure for run in outcome.failed if run.failure is not None]
+    if failures and all(TAXONOMY[Code(failure.code)].exit_code is ExitCode.UNREACHABLE for failure in failures):
+        return ExitCode.UNREACHABLE
+    if outcome.failed or any(_is_refused(step) for step in held):
+        return ExitCode.FAILED
+    return ExitCode.DONE
+
+
+def _is_refused(step: PlannedRun) -> bool:
+    return step.state in ("CONFLICT", "PARTIAL", "FAILED", "OUTDATED") or step.reason.startswith(REFUSED_WORDS)
+
+
+class ProgressLine:
+    """One line on a terminal's stderr that says how far a job is; silent where stderr is no terminal."""
+
+    def __init__(self) -> None:
+        self._shown = sys.stderr.isatty()
+        self._last = ""
+
+    def show(self, job: Job) -> None:
+        """Replace the line."""
+        if not self._shown:
+            return
+        eta = f"  eta {job.eta_seconds:.0f} s" if job.eta_seconds is not None else ""
+        text = f"{job.kind} {job.done}/{job.total}  {job.rate:.1f}/s{eta}  {clean(job.message)}"
+        if text != self._last:
+            sys.stderr.write(f"\r\x1b[K{text}")
+            sys.stderr.flush()
+            self._last = text
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._last:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
