@@ -15,6 +15,7 @@ from runarchive.ledger.journal import DecisionKind
 from runarchive.ledger.ledger import Ledger
 from runarchive.model import CheckResult, Event, Job, Phase, Run, Stage, Store
 from runarchive.pipeline import compare, life, report
+from runarchive.pipeline.alarms import Alarms
 from runarchive.pipeline.context import Context
 from runarchive.pipeline.look import Look
 from runarchive.pipeline.memory import Clock, Memory, utc_now
@@ -99,6 +100,8 @@ class Archive:
         self._look = Look(config, self._stores, ledger, self._memory)
         self._context = Context(config, self._stores, self._memory)
         self._runner = Runner(config, self._context, ledger, self._look)
+        self.alarms = Alarms(config, ledger)
+        self._runner.notify = self.alarms
 
     @classmethod
     def open(
@@ -123,6 +126,7 @@ class Archive:
     def close(self) -> None:
         """Stop the jobs of this process after their runs in hand and let go of the stores."""
         self._runner.close()
+        self.alarms.close()
         self._stores.close()
         self._ledger.close()
 

@@ -16,7 +16,7 @@ from runarchive.cli.archiver.log import MAIN, ORCHESTRATOR, banner
 from runarchive.cli.archiver.signals import StopRequests
 from runarchive.config import Config, find_config, load_config
 from runarchive.errors import ArchiveError, Code, ConfigError, ExitCode
-from runarchive.model import Store
+from runarchive.model import Severity, Store
 
 HELP_WORDS = ("/?", "/h", "/help")
 MODES = {
@@ -39,6 +39,12 @@ signals:
   three SIGINT within 2 s   leave at once
 Removing the lock file (app.lock_file) stops a running start gracefully, too (exit code 1).
 """
+LEVELS = {
+    Severity.DEBUG: logging.DEBUG,
+    Severity.INFO: logging.INFO,
+    Severity.WARNING: logging.WARNING,
+    Severity.ERROR: logging.ERROR,
+}
 ERROR_NAMES = {
     Code.BAD_CONFIG: "ConfigurationError",
     Code.LOCK_HELD: "LockExistsError",
@@ -147,6 +153,7 @@ def _work(args: argparse.Namespace, config: Config, stage: list[str]) -> int:
     ORCHESTRATOR.info("Initializing Run Record Archiver components...")
     with Archive.open(config, writable=not args.report_status, actor="run-archiver") as archive:
         ORCHESTRATOR.info("All components initialized successfully.")
+        archive.alarms.heard = lambda sentence, severity: MAIN.log(LEVELS[severity], "%s", sentence)
         requests = StopRequests(archive.stop)
         requests.install()
         start = Start(archive, config, args, requests, stage)

@@ -151,7 +151,9 @@ class Runner:
         plan = self.plan(kind, runs, options)
         if not plan.steps:
             write_legacy_files(self._config, self._ledger, self._context.memory)
-            return Outcome(0, kind, remaining=plan.remaining)
+            outcome = Outcome(0, kind, remaining=plan.remaining)
+            self.notify(outcome)
+            return outcome
         job = self._ledger.jobs.start(kind.value, len(plan.steps))
         return self._do(job, plan, options, observer or JobObserver(), asked=runs is not None)
 

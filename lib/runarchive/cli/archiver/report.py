@@ -16,8 +16,11 @@ GAPS_SHOWN = 20
 LINE = "-" * 70
 
 
-def report(config: Config, status: StatusReport, *, compare_state: bool) -> int:
-    """Log the report; returns the exit status, 1 where a store could not be asked."""
+def report(config: Config, status: StatusReport, not_due: set[int], *, compare_state: bool) -> int:
+    """Log the report; `not_due` are runs on disk that are not to be imported now.
+
+    Returns the exit status, 1 where a store could not be asked.
+    """
     say = REPORTER.info
     for line in (WIDE, "RUN RECORD ARCHIVER - STATUS REPORT", WIDE, "Querying data sources..."):
         say("%s", line)
@@ -46,7 +49,7 @@ def report(config: Config, status: StatusReport, *, compare_state: bool) -> int:
     if compare_state:
         _compare_state(config, status)
     _heading("RECOMMENDATIONS")
-    for number, sentence in enumerate(recommendations(status), 1):
+    for number, sentence in enumerate(recommendations(status, not_due), 1):
         say("%d. %s", number, sentence)
     say("")
     for line in (WIDE, "END OF STATUS REPORT", WIDE):
@@ -115,12 +118,12 @@ def _held(status: StatusReport, store: Store) -> set[int]:
     return set(_numbers(status.stores[store].ranges))
 
 
-def recommendations(status: StatusReport) -> list[str]:
+def recommendations(status: StatusReport, not_due: set[int]) -> list[str]:
     """What to do next, worded as sites know it; stores that could not be asked give none."""
     asked = {store for store in Store if not status.stores[store].error}
     disk, artdaq, ucon = (_held(status, store) for store in (Store.FILESYSTEM, Store.ARTDAQDB, Store.UCONDB))
     found = []
-    if {Store.FILESYSTEM, Store.ARTDAQDB} <= asked and (due := disk - artdaq):
+    if {Store.FILESYSTEM, Store.ARTDAQDB} <= asked and (due := disk - artdaq - not_due):
         place = f"(range: {min(due)}-{max(due)})"
         found.append(f"Run IMPORTER: {len(due)} run(s) on filesystem not in artdaqDB {place}")
     if {Store.ARTDAQDB, Store.UCONDB} <= asked and (due := artdaq - ucon):
@@ -131,6 +134,8 @@ def recommendations(status: StatusReport) -> list[str]:
     if {Store.ARTDAQDB, Store.UCONDB} <= asked and (only := ucon - artdaq):
         why = "may have been cleaned up from intermediate storage"
         found.append(f"INFO: {len(only)} run(s) in UconDB but not in artdaqDB ({why})")
+    if later := (disk - artdaq) & not_due:
+        found.append(f"INFO: {len(later)} run(s) on filesystem wait or are left out (see `tui-archiver runs`)")
     if len(asked) < len(Store):
         found.append("WARNING: a data source could not be queried; this report is not complete")
     return found or ["All systems are synchronized - no action needed"]
