@@ -167,7 +167,7 @@ def test_a_change_while_reading_is_seen(tmp_path: Path, change: str, monkeypatch
                 (tmp_path / "ranks.txt").unlink()
         return status
 
-    monkeypatch.setattr(reading.os, "fstat", between)
+    monkeypatch.setattr(os, "fstat", between)
     problems = read_record(tmp_path, 9).problems
     assert problems
     assert {problem.code for problem in problems} == {Code.CHANGED_WHILE_READING}
