@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from runarchive.artdaqdb.files import NewFiles, left_over, locked, os_errors, sync_directory
 from runarchive.artdaqdb.index import INDEX_FILE, TABLES, Entry, Index, IndexProblem, build_index, entry_of, parse_index
 from runarchive.artdaqdb.journal import Journal
-from runarchive.artdaqdb.store import SYSTEM_METADATA, Finding
+from runarchive.artdaqdb.store import SYSTEM_METADATA, Finding, run_of
 from runarchive.errors import ArchiveError, Code
 from runarchive.model import Phase, Store
 
@@ -25,7 +26,8 @@ LOCK_SECONDS = 60.0
 def inspect_files(db: FilesystemDB) -> Iterator[Finding]:
     """Findings about indexes, journal and stray files, collection by collection."""
     if not db.path.exists():
-        yield Finding("absent", str(db.path), "there is no database here yet", "the first import makes it")
+        message = "there is no database here yet"
+        yield Finding("absent", str(db.path), message, "the first import makes it", advice=True)
         return
     journal: dict[str, list[Entry]] = {}
     for line in Journal.of(db.path).read_on():
@@ -44,14 +46,12 @@ def _inspect_collection(db: FilesystemDB, collection: str, noted: list[Entry]) -
     waiting = [entry for entry in noted if entry.id in files]
     if waiting:
         message = f"{len(waiting)} documents are written and not in the index yet; the C++ tools do not see them"
-        yield Finding(
-            "unfolded", place, message, f"the end of the import adds them; after a crash the next one, or {REINDEX}"
-        )
-    lost = [entry for entry in noted if entry.id not in files]
-    for entry in lost:
-        names = ", ".join(name for name, _ in entry.configurations)
-        message = f"{', '.join(entry.entities)} of {names} was announced and never written: the import was cut off"
-        yield Finding("cut off", f"{collection}/{entry.id}.json", message, "import the run again")
+        mend = f"the end of the import adds them; after a crash the next import, or {REINDEX}"
+        yield Finding("unfolded", place, message, mend, advice=True)
+    lost = Counter(name for entry in noted if entry.id not in files for name, _ in entry.configurations)
+    for name, count in lost.items():
+        message = f"{count} documents of {name} were announced and never written: the import was cut off"
+        yield Finding("cut off", place, message, "import the run again", run_of(name))
     try:
         index = _index(db.path / collection / INDEX_FILE, files - {entry.id for entry in waiting})
     except IndexProblem as problem:

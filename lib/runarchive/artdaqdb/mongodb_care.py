@@ -108,7 +108,8 @@ def _indexes(database: PlainDatabase, collection: str, uri: str) -> Iterator[Fin
     missing = _missing_indexes(database, collection)
     if missing:
         message = f"no index of {', '.join(missing)}: each look at one run reads the whole collection"
-        yield Finding("slow", collection, message, f"`tui-archiver artdaqdb reindex --uri {uri}` makes them")
+        mend = f"`tui-archiver artdaqdb reindex --uri {uri}` makes them"
+        yield Finding("slow", collection, message, mend, advice=True)
 
 
 def _malformed(database: PlainDatabase, collection: str) -> Iterator[Finding]:

@@ -75,13 +75,17 @@ class StoredConfiguration:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing `artdaqdb check` found: a kind (one word), the place, what is wrong, and the step that mends it."""
+    """One thing `artdaqdb check` found: a kind (a word or two), the place, what is wrong, and the step that mends it.
+
+    `advice` marks what is no fault: the store is right, but could be quicker, or is still being written.
+    """
 
     kind: str
     place: str
     message: str
     mend: str
     run: int | None = None
+    advice: bool = False
 
 
 class ArtdaqStore(Protocol):

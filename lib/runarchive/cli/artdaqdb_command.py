@@ -47,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     exported.add_argument("--configuration", metavar="NAME", help="where a run has several, or for what is no run")
     exported.add_argument("--layout", choices=("flat", "bulkdownloader"), default="flat")
     add("check", "every document, index and run; each finding with its mend")
-    mended = add("reindex", "make the indexes of a FilesystemDB anew, from its documents")
+    mended = add("reindex", "make the indexes anew from the documents; on MongoDB, the site's that are missing")
     mended.add_argument("--sibling", action="store_true", help="leave this one alone, write DIRECTORY_new beside it")
     add("copy", "copy everything into another store").add_argument("--to", metavar="URI", required=True)
 
@@ -240,7 +240,14 @@ def _export(args: argparse.Namespace, store: ArtdaqStore) -> int:
 
 
 def _finding(one: Finding) -> dict[str, object]:
-    return {"kind": one.kind, "place": one.place, "message": one.message, "mend": one.mend, "run": one.run}
+    return {
+        "kind": one.kind,
+        "advice": one.advice,
+        "place": one.place,
+        "message": one.message,
+        "mend": one.mend,
+        "run": one.run,
+    }
 
 
 def _check(args: argparse.Namespace, store: ArtdaqStore) -> int:
@@ -251,23 +258,27 @@ def _check(args: argparse.Namespace, store: ArtdaqStore) -> int:
             talk(f"{count} documents read")
 
     findings = []
+    faults = 0
     for one in check_store(store, progress):
         findings.append(_finding(one))
+        faults += not one.advice
         if not args.json:
             emit(f"{clean(one.kind)}: {clean(one.place)}: {clean(one.message)}\n  mend: {clean(one.mend)}")
     counts = store.collections()
     if args.json:
         emit_json({"uri": store.uri, "collections": counts, "findings": findings})
-    talk(f"{sum(counts.values())} documents in {len(counts)} collections, {len(findings)} findings")
-    return ExitCode.FAILED if findings else ExitCode.DONE
+    talk(f"{sum(counts.values())} documents in {len(counts)} collections, {faults} faults")
+    return ExitCode.FAILED if faults else ExitCode.DONE
 
 
 def _reindex(args: argparse.Namespace, store: ArtdaqStore) -> int:
     from runarchive.artdaqdb.filesystem_check import reindex, reindex_sibling
     from runarchive.artdaqdb.filesystemdb import FilesystemDB
 
+    if store.provider == "mongo":
+        return _make_site_indexes(args, store)
     if not isinstance(store, FilesystemDB):
-        raise UsageError(f"only a FilesystemDB has an index of its own; this store is {store.provider}")
+        raise UsageError("give --uri: the site's tools cannot make an index")
     made = reindex_sibling(store) if args.sibling else reindex(store)
     if args.json:
         emit_json({"path": str(made.path), "collections": made.documents, "unreadable": list(made.unreadable)})
@@ -277,6 +288,17 @@ def _reindex(args: argparse.Namespace, store: ArtdaqStore) -> int:
     for problem in made.unreadable:
         talk(f"left out: {clean(problem)}")
     return ExitCode.FAILED if made.unreadable else ExitCode.DONE
+
+
+def _make_site_indexes(args: argparse.Namespace, store: ArtdaqStore) -> int:
+    from runarchive.artdaqdb.mongodb import MongoDB
+
+    made = store.make_indexes() if isinstance(store, MongoDB) else ()
+    if args.json:
+        emit_json({"indexes": list(made)})
+    else:
+        emit("\n".join(made) or "every index is there")
+    return ExitCode.DONE
 
 
 def _copy(args: argparse.Namespace, store: ArtdaqStore) -> int:
