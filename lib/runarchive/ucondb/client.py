@@ -278,8 +278,9 @@ class UconClient:
             self._refuse(status, text, phase, run)
 
     def _refuse(self, status: int, text: str, phase: Phase, run: int | None) -> NoReturn:
-        code = {401: Code.WRONG_PASSWORD, 403: Code.PERMISSION, 404: Code.NOT_FOUND, 405: Code.PERMISSION,
-                413: Code.TOO_LARGE}.get(status, Code.BAD_ANSWER)
+        code = {401: Code.WRONG_PASSWORD, 403: Code.PERMISSION, 405: Code.PERMISSION}.get(status, Code.BAD_ANSWER)
+        if status == 404 and phase is not Phase.LIST:
+            code = Code.NOT_FOUND
         raise self._failure(code, f"the server answers {status}: {message_of(text)}", phase, run)
 
     @staticmethod

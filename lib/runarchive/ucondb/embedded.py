@@ -33,6 +33,11 @@ class EmbeddedServer:
         self._server = RunningServer(UconApp(storage, self._users), host="127.0.0.1", port=0)
         return self._server.start()
 
+    @property
+    def url(self) -> str:
+        """The URL while it runs, else ""."""
+        return self._server.url if self._server is not None else ""
+
     def stop(self) -> None:
         """Finish the requests in hand and close the file."""
         server, self._server = self._server, None
