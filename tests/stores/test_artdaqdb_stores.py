@@ -154,6 +154,17 @@ class TestDocuments:
             store.insert_records([other])
         assert caught.value.code is Code.CONFLICT
 
+    @pytest.mark.parametrize(("oid", "collection"), [("../../x", "RunHistory"), ("0" * 24, "../x"), ("0" * 24, "..")])
+    def test_a_record_that_would_leave_its_place_is_refused(
+        self, store: ArtdaqStore, oid: str, collection: str
+    ) -> None:
+        foreign = record(new(7, "boot", "a: 1\n"), "2017-07-18T12:48:10.123-0500")
+        foreign.set("_id", Pairs([("$oid", oid)]))
+        foreign.set("collection", collection)
+        with pytest.raises(ArchiveError):
+            store.insert_records([foreign])
+        assert store.collections() == {}
+
 
 class TestListing:
     def test_configurations_are_listed_newest_first_then_by_name(self, store: ArtdaqStore) -> None:

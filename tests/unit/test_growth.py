@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runarchive.artdaqdb.growth import compare_originals, next_version, times_added, update_numbers
+from runarchive.artdaqdb.growth import compare_originals, entity_grew, next_version, update_numbers
 from runarchive.fhicl.originals import FileKind, OriginalFile, pack_originals
 
 BASE = 'config_name: "demo"\ncomponents: ["tpc01"]\n'
@@ -51,7 +51,19 @@ def test_after_a_foreign_v11_comes_v90() -> None:
     ],
 )
 def test_only_added_times_are_growth(earlier: str, later: str, grew: bool) -> None:
-    assert times_added(earlier, later) is grew
+    assert entity_grew("metadata", earlier, later) is grew
+
+
+def test_a_second_stop_keeps_the_first_one() -> None:
+    later = 'DAQInterface_stop_time: "later"\n' + STOP.replace('time: "', 'time_repeated: ["').replace('"\n', '"]\n')
+    assert entity_grew("metadata", BASE + STOP, BASE + later)
+    assert not entity_grew("metadata", BASE + later, BASE + STOP)
+
+
+def test_run_control_adds_to_run_history_and_to_nothing_else() -> None:
+    for entity, grew in (("RunHistory", True), ("RunHistory2", True), ("metadata", False)):
+        assert entity_grew(entity, START, START + STOP + 'Run_type: "test"\n') is grew
+        assert not entity_grew(entity, START + 'Run_type: "test"\n', START + 'Run_type: "beam"\n')
 
 
 def _packed(metadata: bytes, *more: OriginalFile, mtime: int = 1) -> str:

@@ -37,6 +37,7 @@ from runarchive.artdaqdb.store import (
     StoredConfiguration,
     StoredDocument,
     check_new,
+    check_record,
     listing_order,
 )
 from runarchive.errors import ArchiveError, Code
@@ -259,6 +260,7 @@ class FilesystemDB:
         """Store whole records under their own ids."""
         prepared = []
         for record in records:
+            check_record(record)
             data = write_json(record).encode("utf-8", "surrogateescape")
             entry = entry_of(record_id(record), record)
             prepared.append(_Prepared(record.text("collection"), entry, data, record))

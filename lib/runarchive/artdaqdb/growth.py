@@ -3,47 +3,68 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from runarchive.errors import ArchiveError
 from runarchive.fhicl.originals import FileKind, OriginalFile, unpack_originals
 from runarchive.fhicl.pairs import Pairs
-from runarchive.fhicl.parser import parse
+from runarchive.fhicl.parser import FhiclDocument, parse
 from runarchive.fhicl.printer import print_fhicl
 
 METADATA_FILE = "metadata.txt"
-_TIME_KEY = re.compile(r"daqinterface_(start|stop)_time", re.IGNORECASE)
+_TIME_KEY = re.compile(r"daqinterface_(start|stop)_time(?:_repeated)?", re.IGNORECASE)
 _TIME_LINE = re.compile(rb"[ \t]*DAQInterface (start|stop) time[ \t]*:")
+ADDED_TO = frozenset({"RunHistory", "RunHistory2"})
+"""Entities that also take up what run control writes when a run starts and stops."""
 
 
-def _parts(text: str) -> tuple[str, list[object]]:
-    """A FHiCL text without its start and stop times, printed; and those times in order."""
-    document = parse(text)
-    main, children = document.data.table("main"), document.metadata.table("main").table("children")
-    times = [(name, value) for name, value in main.items if _TIME_KEY.fullmatch(name)]
+def _times(main: Pairs) -> Counter[tuple[str, str]]:
+    """Every start and stop time, by which it is and its text."""
+    found: Counter[tuple[str, str]] = Counter()
+    for name, value in main.items:
+        key = _TIME_KEY.fullmatch(name)
+        if key:
+            found.update((key[1].lower(), str(one)) for one in (value if isinstance(value, list) else [value]))
+    return found
+
+
+def _without_times(table: Pairs) -> Pairs:
+    return Pairs(item for item in table.items if not _TIME_KEY.fullmatch(item[0]))
+
+
+def _rest(document: FhiclDocument) -> str:
+    """A document without its start and stop times, printed."""
     data, metadata = Pairs(document.data.items), Pairs(document.metadata.items)
-    data.set("main", Pairs(item for item in main.items if not _TIME_KEY.fullmatch(item[0])))
-    kept = Pairs(document.metadata.table("main").items)
-    kept.set("children", Pairs(item for item in children.items if not _TIME_KEY.fullmatch(item[0])))
-    metadata.set("main", kept)
-    return print_fhicl(data, metadata), list(times)
+    data.set("main", _without_times(data.table("main")))
+    main = Pairs(metadata.table("main").items)
+    main.set("children", _without_times(main.table("children")))
+    metadata.set("main", main)
+    return print_fhicl(data, metadata)
 
 
-def _begins_or_is_within(earlier: list[object], later: list[object]) -> bool:
+def _is_within(earlier: Iterable[object], later: Iterable[object]) -> bool:
     """Whether the earlier list can be had from the later one by leaving some out."""
-    rest: Iterator[object] = iter(later)
+    rest = iter(later)
     return all(any(one == other for other in rest) for one in earlier)
 
 
-def times_added(earlier: str, later: str) -> bool:
-    """Whether two FHiCL texts differ in start and stop times alone, and none that the earlier one has is gone or
-    changed."""
+def entity_grew(entity: str, earlier: str, later: str) -> bool:
+    """Whether one text of an entity is an earlier stage of the other.
+
+    Start and stop times may be added, none of them may be gone; to RunHistory and RunHistory2 other keys may be
+    added too.
+    """
     try:
-        earlier_rest, earlier_times = _parts(earlier)
-        later_rest, later_times = _parts(later)
+        old, new = parse(earlier), parse(later)
+        before, after = old.data.table("main"), new.data.table("main")
+        if not _times(before) <= _times(after):
+            return False
+        if entity in ADDED_TO:
+            return _is_within(_without_times(before).items, _without_times(after).items)
+        return _rest(old) == _rest(new)
     except ArchiveError:
         return False
-    return earlier_rest == later_rest and _begins_or_is_within(earlier_times, later_times)
 
 
 def _metadata_grew(earlier: bytes, later: bytes) -> bool:
@@ -54,7 +75,7 @@ def _metadata_grew(earlier: bytes, later: bytes) -> bool:
 
     earlier_times, earlier_rest = split(earlier)
     later_times, later_rest = split(later)
-    return earlier_rest == later_rest and _begins_or_is_within(earlier_times, later_times)
+    return earlier_rest == later_rest and _is_within(earlier_times, later_times)
 
 
 def _content(files: Iterable[OriginalFile]) -> dict[str, tuple[FileKind, str, bytes]]:

@@ -8,15 +8,15 @@ from enum import StrEnum
 
 from runarchive.artdaqdb.documents import canonical_text
 from runarchive.artdaqdb.export import export_documents
-from runarchive.artdaqdb.growth import compare_originals, next_version, times_added
+from runarchive.artdaqdb.growth import compare_originals, entity_grew, next_version
 from runarchive.artdaqdb.store import RUN_HISTORY, SYSTEM_LAYOUT, ArtdaqStore, NewDocument, StoredDocument
 from runarchive.errors import ArchiveError, Code
 from runarchive.model import Phase, Store
 
 ORIGINALS = "originals"
 SCHEMA = "schema"
-GROWING = frozenset({"metadata", "RunHistory2"})
-"""The entities that hold start and stop times."""
+GROWING = frozenset({"metadata", "RunHistory", "RunHistory2"})
+"""The entities that take up what is written when a run starts and stops."""
 WHOLE = ("RunHistory", "metadata", "boot")
 """With `schema`, what another writer's run must at least hold to be whole."""
 
@@ -231,7 +231,7 @@ def _verdict(entity: str, held: str, wanted: str) -> bool | None:
             return compare_originals(held, wanted)
     except ArchiveError:
         return None
-    return False if entity in GROWING and times_added(held, wanted) else None
+    return False if entity in GROWING and entity_grew(entity, held, wanted) else None
 
 
 def _own_state(found: Assessment) -> ImportState:

@@ -20,6 +20,7 @@ NOT_PROVIDED = "notprovided"
 
 _RUN_PREFIX = re.compile(r"\s*(\d+)/")
 _BAD_IN_NAME = re.compile(r'["\\\x00-\x1f\x7f]')
+_OID = re.compile(r"[0-9a-f]{24}")
 _COLLECTION = re.compile(r"[A-Za-z0-9_.-]+")
 
 
@@ -169,9 +170,19 @@ def check_new(new: NewDocument) -> None:
     check_name("configuration", new.configuration, new.run)
     check_name("version", new.version, new.run)
     check_name("entity", new.entity, new.run)
-    if not _COLLECTION.fullmatch(new.collection):
+    if not _COLLECTION.fullmatch(new.collection) or new.collection.strip(".") == "":
         message = f"collection {new.collection!r} cannot be stored: only letters, digits, _ . - are carried"
         raise ArchiveError(Code.BAD_NAME, message, store=Store.ARTDAQDB, phase=Phase.WRITE, run=new.run)
+
+
+def check_record(record: Pairs) -> None:
+    """Raise ArchiveError(BAD_NAME) for a whole record whose id or collection could not name a file or a table."""
+    oid, collection = record.table("_id").text("$oid"), record.text("collection")
+    if not _OID.fullmatch(oid) or not _COLLECTION.fullmatch(collection) or collection.strip(".") == "":
+        message = (
+            f"a record {oid!r} of collection {collection!r} cannot be stored: its id or collection is no plain name"
+        )
+        raise ArchiveError(Code.BAD_NAME, message, store=Store.ARTDAQDB, phase=Phase.WRITE)
 
 
 def open_store(
