@@ -12,7 +12,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add RUNS, --add and --force."""
     add_runs(parser)
     add_writing(parser)
-    parser.add_argument("--add", action="store_true", help="write ours beside what another put there (exit of CONFLICT)")
+    parser.add_argument("--add", action="store_true", help="write ours beside what another put there")
     parser.add_argument("--force", action="store_true", help="take WAITING runs too")
 
 

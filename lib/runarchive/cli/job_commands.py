@@ -11,7 +11,7 @@ from runarchive.cli.opening import expand, graceful, open_archive, parse_runs, s
 
 def add_runs(parser: argparse.ArgumentParser) -> None:
     """The run numbers, and `--dry-run`."""
-    parser.add_argument("runs", nargs="*", metavar="RUNS", help="12000, 12000-12500, 12000,12003; none: all that is due")
+    parser.add_argument("runs", nargs="*", metavar="RUNS", help="12000, 12000-12500, 12000,12003; none: all due")
     parser.add_argument("--dry-run", action="store_true", help="print the plan and do nothing")
 
 

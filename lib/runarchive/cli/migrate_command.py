@@ -13,7 +13,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_runs(parser)
     add_writing(parser)
     parser.add_argument(
-        "--supersede", action="store_true", help="put a new version over CONFLICT and OUTDATED; the old keeps id and tag"
+        "--supersede", action="store_true", help="put a new version over CONFLICT and OUTDATED; the old one keeps id"
     )
 
 

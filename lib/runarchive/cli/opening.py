@@ -184,7 +184,8 @@ def show_plan(plan: Plan, as_json: bool) -> int:
         emit(f"{step.run}  {', '.join(step.stages)}" + (f"  {clean(step.reason)}" if step.reason else ""))
     for step in plan.held:
         talk(f"{step.run}  held, {step.state}: {clean(step.reason)}")
-    talk(f"{len(plan.steps)} to {plan.kind}, {len(plan.held)} held, {plan.remaining} beyond the limit; nothing was done")
+    held = f"{len(plan.held)} held, {plan.remaining} beyond the limit"
+    talk(f"{len(plan.steps)} to {plan.kind}, {held}; nothing was done")
     return ExitCode.DONE
 
 

@@ -72,8 +72,15 @@ class JobRun:
     _abandoned: bool = False
 
     def __post_init__(self) -> None:
-        order = [Task(step.run, step.stages[0]) for step in self.plan.steps]
-        self.schedule = Schedule(order)
+        self.schedule = Schedule(self._tasks(time.monotonic()))
+
+    def _tasks(self, now: float) -> list[Task]:
+        """The first task of each run in the plan's order; under a rate limit one after the other."""
+        gap = 1 / self.options.rate if self.options.rate > 0 else 0.0
+        return [
+            Task(step.run, step.stages[0], not_before=now + place * gap, order=place if gap else 0)
+            for place, step in enumerate(self.plan.steps)
+        ]
 
     # --- from outside
 

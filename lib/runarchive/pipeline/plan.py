@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from runarchive.model import Run, RunState, Stage
-from runarchive.pipeline.evidence import WHOLE, Evidence, HopVerdict
+from runarchive.pipeline.evidence import WHOLE, Evidence
 from runarchive.pipeline.views import JobKind, JobOptions, Plan, PlannedRun
 
 STAGES_OF: dict[JobKind, tuple[Stage, ...]] = {
@@ -147,13 +149,23 @@ def make_plan(
         step = planned(kind, run, evidence, options, asked=asked is not None)
         (steps if step.stages else held).append(step)
     remaining = 0
-    if options.limit and len(steps) > options.limit:
+    if options.limit and len(steps) > options.limit and kind is not JobKind.SCRUB:
         remaining = len(steps) - options.limit
         steps = steps[: options.limit]
     return Plan(kind, tuple(steps), tuple(held), remaining)
 
 
-def is_partial_of_ours(evidence: Evidence) -> bool:
-    """Whether the next import would complete this run."""
-    hop = evidence.import_hop
-    return hop is not None and hop.verdict is HopVerdict.PARTIAL and not hop.writer and evidence.on_disk
+_NEVER_JUDGED = datetime.min.replace(tzinfo=UTC)
+
+
+def oldest_verdict_first(plan: Plan, evidence: Mapping[int, Evidence], limit: int) -> Plan:
+    """The plan with the runs first that were compared longest ago, or never; at most `limit` of them (0: all)."""
+
+    def judged(step: PlannedRun) -> tuple[datetime, int]:
+        known = evidence[step.run]
+        times = [hop.at for hop in (known.import_hop, known.migrate_hop) if hop is not None and hop.at is not None]
+        return min(times, default=_NEVER_JUDGED), step.run
+
+    steps = sorted(plan.steps, key=judged)
+    kept = steps[:limit] if limit else steps
+    return replace(plan, steps=tuple(kept), remaining=len(steps) - len(kept))

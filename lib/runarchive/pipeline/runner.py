@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from runarchive.pipeline.job import JobRun
 from runarchive.pipeline.legacy import write_legacy_files
 from runarchive.pipeline.look import Look
 from runarchive.pipeline.observer import JobObserver
-from runarchive.pipeline.plan import STAGES_OF, make_plan
+from runarchive.pipeline.plan import STAGES_OF, make_plan, oldest_verdict_first
 from runarchive.pipeline.trouble import STORE_OF_STAGE
 from runarchive.pipeline.verify_stage import run_verify
 from runarchive.pipeline.views import JobKind, JobOptions, Outcome, Plan, PlannedRun
@@ -116,6 +117,12 @@ class Runner:
         if self._config.app.exclude_most_recent_run and Stage.IMPORT in STAGES_OF[kind] and asked is None:
             left_out = self._ledger.evidence.highest_on_disk()
         plan = make_plan(kind, pairs, options, asked=asked, left_out=left_out)
+        if kind is JobKind.SCRUB:
+            plan = oldest_verdict_first(plan, {run.run: evidence for run, evidence in pairs}, options.limit)
+        elif options.sample and plan.steps:
+            count = max(1, round(len(plan.steps) * options.sample))
+            steps = sorted(random.sample(plan.steps, count), key=lambda step: step.run)
+            plan = replace(plan, steps=tuple(steps), remaining=len(plan.steps) - count)
         unknown = sorted((asked or frozenset()) - known)
         nowhere = tuple(PlannedRun(run, RunState.NEW, (), "no store and no directory holds it") for run in unknown)
         return replace(plan, held=tuple(sorted((*plan.held, *nowhere), key=lambda step: step.run)))

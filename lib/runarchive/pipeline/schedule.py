@@ -15,15 +15,20 @@ _STAGE_ORDER = {Stage.IMPORT: 0, Stage.MIGRATE: 1, Stage.VERIFY: 2}
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One stage of one run; `tries` counts the attempts made in this job, `not_before` is a clock reading."""
+    """One stage of one run.
+
+    `tries` counts the attempts made in this job, `not_before` is a clock reading, `order` goes before the run number.
+    """
 
     run: int
     stage: Stage
     tries: int = 0
     not_before: float = 0.0
+    order: int = 0
 
     def __lt__(self, other: Task) -> bool:
-        return (self.run, _STAGE_ORDER[self.stage]) < (other.run, _STAGE_ORDER[other.stage])
+        mine = (self.order, self.run, _STAGE_ORDER[self.stage])
+        return mine < (other.order, other.run, _STAGE_ORDER[other.stage])
 
 
 @dataclass(slots=True)
@@ -54,8 +59,8 @@ class Schedule:
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def __post_init__(self) -> None:
-        self._ready = list(self.tasks)
-        heapq.heapify(self._ready)
+        for task in self.tasks:
+            self._put(task)
 
     def take(self, timeout: float) -> Task | None:
         """The next task, or None when none became ready in this many seconds, or never will."""
