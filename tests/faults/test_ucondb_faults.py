@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -137,7 +138,7 @@ def test_a_server_that_hangs_does_not_hang_the_caller(url: str) -> None:
 
 
 def test_a_put_that_hangs_after_its_commit_is_found_done(url: str) -> None:
-    def do_and_hang(proxy: FaultyProxy, connection: http_faults.socket.socket, request: http_faults.Message) -> bool:
+    def do_and_hang(proxy: FaultyProxy, connection: socket.socket, request: http_faults.Message) -> bool:
         proxy.ask(request)
         return http_faults.hang(proxy, connection, request)
 
