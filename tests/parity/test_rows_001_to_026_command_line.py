@@ -1,0 +1,291 @@
+"""Rows 1 to 26: the command line and the exit codes of the older archiver."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from runarchive.cli import run_archiver
+from runarchive.ledger.state_files import read_failure_log
+from runarchive.model import RunState, Store
+from tests.archiver_site import Site
+
+MODES = [
+    "--import-only",
+    "--migrate-only",
+    "--retry-failed-import",
+    "--retry-failed-migrate",
+    "--report-status",
+    "--recover-import-state",
+    "--recover-migrate-state",
+]
+
+
+def test_row_001_config_file_defaults_to_config_yaml(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(site.root)
+    monkeypatch.delenv("TUI_ARCHIVER_CONFIG", raising=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "runarchive.cli.run_archiver", "--report-status"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert "Config: config.yaml" in done.stdout
+
+
+def test_row_002_console_script(site: Site) -> None:
+    script = Path(sys.executable).with_name("run-archiver")
+    done = subprocess.run([script, site.config_file, "--report-status"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "END OF STATUS REPORT" in done.stdout
+
+
+def test_row_003_no_mode_is_import_then_migrate(each_site: Site) -> None:
+    runs = each_site.make(3)
+    done = each_site.run()
+    assert done.code == 0
+    assert "=== Execution Mode: Full Pipeline (Full) ===" in done
+    assert set(each_site.states().items()) == {(run, RunState.ARCHIVED) for run in runs}
+
+
+def test_row_004_import_only(each_site: Site) -> None:
+    runs = each_site.make(2)
+    done = each_site.run("--import-only")
+    assert done.code == 0
+    assert "=== Execution Mode: Import Only (Full) ===" in done
+    assert each_site.held(Store.ARTDAQDB) == set(runs)
+    assert each_site.held(Store.UCONDB) == set()
+
+
+def test_row_005_migrate_only(each_site: Site) -> None:
+    first = each_site.make(2)
+    each_site.run("--import-only")
+    each_site.make(1, first=2000)
+    done = each_site.run("--migrate-only")
+    assert done.code == 0
+    assert "=== Execution Mode: Migration Only (Full) ===" in done
+    assert each_site.held(Store.UCONDB) == set(first)
+
+
+def test_row_006_retry_failed_import(site: Site) -> None:
+    runs = site.make(3)
+    site.break_record(runs[1])
+    assert site.run("--import-only").code == 1
+    log = site.work / "import_failures.log"
+    assert read_failure_log(log) == (runs[1],)
+    again = site.run("--retry-failed-import")
+    assert again.code == 1
+    assert read_failure_log(log) == (runs[1],)
+    site.mend_record(runs[1])
+    log.write_text(f"{runs[0]}\n{runs[1]}\n")
+    mended = site.run("--retry-failed-import")
+    assert mended.code == 0
+    assert f"Found 1 run(s) already archived, removing from failure log: {runs[0]}" in mended
+    assert read_failure_log(log) == ()
+    assert site.held(Store.ARTDAQDB) == set(runs)
+    assert "Nothing to recover" in site.run("--retry-failed-import") or log.read_text() == ""
+
+
+def test_row_007_retry_failed_migrate(site: Site) -> None:
+    runs = site.make(2)
+    site.run("--import-only")
+    site.configure(app_fuzz={"random_error_percent": 100})
+    assert site.run("--migrate-only").code == 1
+    assert read_failure_log(site.work / "migrate_failures.log") == tuple(runs)
+    site.configure(app_fuzz={"random_error_percent": 0})
+    done = site.run("--retry-failed-migrate")
+    assert done.code == 0
+    assert "=== Execution Mode: Retry Failed Migrations ===" in done
+    assert read_failure_log(site.work / "migrate_failures.log") == ()
+    assert site.held(Store.UCONDB) == set(runs)
+
+
+def test_row_008_report_status_changes_nothing(site: Site) -> None:
+    site.make(2)
+    done = site.run("--report-status")
+    assert done.code == 0
+    assert "END OF STATUS REPORT" in done
+    assert not (site.work / "importer_state.json").exists()
+    assert site.held(Store.ARTDAQDB) == set()
+
+
+@pytest.mark.parametrize(("flag", "name"), [("import", "importer_state.json"), ("migrate", "migrator_state.json")])
+def test_rows_009_and_010_recover_state(site: Site, flag: str, name: str) -> None:
+    runs = site.make(3)
+    site.run()
+    expected = (site.work / name).read_text()
+    (site.work / name).write_text("{broken")
+    done = site.run(f"--recover-{flag}-state")
+    assert done.code == 0
+    assert f"✓ Written {site.work / name}" in done
+    assert (site.work / name).read_text() == expected
+    assert json.loads(expected) == {"last_contiguous_run": runs[-1], "last_attempted_run": runs[-1]}
+    assert [path.read_text() for path in site.work.glob(f"{name}.before-*")] == ["{broken"]
+
+
+@pytest.mark.parametrize("mode", MODES[1:])
+def test_row_011_modes_exclude_each_other(mode: str, site: Site) -> None:
+    assert site.run(MODES[0], mode).code == 2
+
+
+def test_row_012_incremental_takes_what_is_due_and_late_lower_runs_too(each_site: Site) -> None:
+    later = each_site.make(2, first=2000)
+    done = each_site.run("--incremental")
+    assert done.code == 0
+    assert "Full Pipeline (Incremental)" in done
+    earlier = each_site.make(1, first=1500)
+    assert each_site.run("--incremental").code == 0
+    assert each_site.held(Store.UCONDB) == {*later, *earlier}
+
+
+def test_row_013_compare_state_implies_the_report(site: Site) -> None:
+    site.make(2)
+    site.run("--import-only")
+    site.make(2, first=2000)
+    done = site.run("--compare-state")
+    assert done.code == 0
+    assert "STATE COMPARISON" in done
+    assert "All expected runs present in ArtdaqDB" in done
+    assert "New Runs Available:  2 run(s)" in done
+
+
+def test_row_014_validate_looks_into_each_blob_after_the_upload(site: Site) -> None:
+    runs = site.make(2)
+    done = site.run("--validate")
+    assert done.code == 0
+    assert "Blob validation passed for 2 runs" in done
+    site.make(1, first=3000)
+    site.configure(validation={"patterns": {"shifter": "^shifter:"}})
+    failed = site.run("--validate")
+    assert failed.code == 1
+    assert "✗ Run 3000: blob validation: expected each once, found shifter: 0 times" in failed
+    assert site.held(Store.UCONDB) == {*runs, 3000}
+
+
+def test_row_014_validate_works_for_retried_migrations(site: Site) -> None:
+    runs = site.make(1)
+    site.run("--import-only")
+    (site.work / "migrate_failures.log").write_text(f"{runs[0]}\n")
+    assert "Blob validation passed for 1 runs" in site.run("--retry-failed-migrate", "--validate")
+
+
+def test_row_015_verbose_is_debug_whatever_the_config_says(site: Site) -> None:
+    site.configure(app={"log_level": "ERROR"})
+    assert site.run("--import-only").out == ""
+    assert " - DEBUG - " in site.run("--import-only", "-v")
+
+
+@pytest.mark.parametrize("word", ["-h", "--help", "/?", "/h", "/help"])
+def test_row_016_help(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        run_archiver.main([word])
+    assert left.value.code == 0
+    help_text = capsys.readouterr().out
+    assert all(mode in help_text for mode in MODES)
+
+
+def test_row_017_quiet_silences_everything_but_the_log_file(site: Site) -> None:
+    site.make(1)
+    done = site.run("-q")
+    assert (done.code, done.out) == (0, "")
+    assert "✓ EXECUTION COMPLETED SUCCESSFULLY" in (site.work / "archiver.log").read_text()
+
+
+def test_row_017_init_venv_is_taken_and_has_no_effect(site: Site) -> None:
+    done = site.run("--init-venv", "--report-status")
+    assert done.code == 0
+    assert "--init-venv has no effect" in done
+
+
+def test_row_018_archiver_env_is_loaded_and_exported(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RECORDS_HERE", raising=False)
+    (site.root / "archiver.env").write_text(f'export RECORDS_HERE="{site.records}"\nBASE=$RECORDS_HERE/x # note\n')
+    site.configure(source_files={"run_records_dir": "${RECORDS_HERE}"})
+    site.make(1)
+    assert site.run("--import-only").code == 0
+    assert site.held(Store.ARTDAQDB) == {1000}
+    process = site.start("--report-status", env={**os.environ, "LC_ALL": "C", "LANG": "C"})
+    assert site.end(process).code == 0
+
+
+def test_row_019_batch_limit(site: Site) -> None:
+    site.configure(app={"batch_size": 1})
+    site.make(12)
+    first = site.run("--incremental", "--import-only")
+    assert "Import Stage: Limited to 1 runs (batch_size). 11 runs remaining." in first
+    second = site.run("--import-only")
+    assert "Import Stage: Limited to 10 runs (batch_size * 10). 1 runs remaining." in second
+    site.configure(app={"batch_size": 0})
+    site.make(2, first=2000)
+    assert "Limited" not in site.run("--incremental", "--import-only")
+    assert len(site.held(Store.ARTDAQDB)) == 14
+
+
+def test_row_021_nothing_to_do_is_success(site: Site) -> None:
+    assert site.run().code == 0
+
+
+@pytest.mark.parametrize("content", [None, "", "app: [", "app: {batch_size: x}"])
+def test_row_022_known_errors_are_1(site: Site, content: str | None) -> None:
+    if content is None:
+        site.config_file.unlink()
+    else:
+        site.config_file.write_text(content)
+    done = site.run()
+    assert done.code == 1
+    assert "Error Type: ConfigurationError" in done
+    assert "Traceback" not in done
+
+
+def test_row_022_some_runs_failed_is_1_and_the_others_are_done(site: Site) -> None:
+    runs = site.make(3)
+    site.break_record(runs[0])
+    done = site.run()
+    assert done.code == 1
+    assert "✗ EXECUTION COMPLETED WITH FAILURES (exit code: 1)" in done
+    assert site.held(Store.UCONDB) == set(runs[1:])
+
+
+def test_row_022_a_store_out_of_reach_is_1(site: Site) -> None:
+    site.configure(ucon_db={"server_url": "http://127.0.0.1:1/app"})
+    runs = site.make(1)
+    done = site.run()
+    assert done.code == 1
+    assert "Migration Stage: Failed to determine runs to migrate" in done
+    assert site.held(Store.ARTDAQDB) == set(runs)
+
+
+def test_row_023_unexpected_failures_are_2_with_a_traceback_in_the_log(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def defect(*args: object, **options: object) -> None:
+        raise ZeroDivisionError("a defect")
+
+    monkeypatch.setattr("runarchive.archive.Archive.refresh", defect)
+    done = site.run("--report-status")
+    assert done.code == 2
+    assert "UNEXPECTED ERROR SUMMARY" in done
+    assert "ZeroDivisionError" in (site.work / "archiver.log").read_text()
+    assert "Traceback (most recent call last)" in (site.work / "archiver.log").read_text()
+
+
+def test_row_026_one_failed_stage_does_not_stop_the_other(site: Site) -> None:
+    runs = site.make(2)
+    site.run("--import-only")
+    site.configure(source_files={"run_records_dir": str(site.root / "gone")})
+    done = site.run()
+    assert done.code == 1
+    assert "Import Stage: Failed to determine runs to import" in done
+    assert site.held(Store.UCONDB) == set(runs)
+
+
+def test_usage_errors_are_2_as_the_older_archivers(site: Site) -> None:
+    assert site.run("--no-such-flag").code == 2
