@@ -6,18 +6,25 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-_MONTHS = dict(
-    zip(("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), range(1, 13), strict=True)
+_MONTHS = (
+    ("jan", "janv", "gen", "ene"),
+    ("feb", "févr"),
+    ("mar", "mär", "mars"),
+    ("apr", "avril", "abr"),
+    ("may", "mai", "mag"),
+    ("jun", "juin", "giu"),
+    ("jul", "juil", "lug"),
+    ("aug", "août", "ago"),
+    ("sep", "sept", "set"),
+    ("oct", "okt", "ott"),
+    ("nov",),
+    ("dec", "dez", "déc", "dic"),
 )
-_CLOCK = r"(?P<hour>\d{1,2}):(?P<minute>\d\d):(?P<second>\d\d)(?:\s*(?P<half>[AaPp])\.?[Mm]\.?)?"
-_SHAPES = tuple(
-    re.compile(shape)
-    for shape in (
-        rf"(?:[^\W\d]+\.?,?\s+)?(?P<month>[A-Z][a-z]{{2}})[a-z]*\s+(?P<day>\d{{1,2}})\s+{_CLOCK}\s+(?:UTC|GMT|Z)\s+(?P<year>\d{{4}})",
-        rf"(?:[^\W\d]+\.?,?\s+)?(?P<day>\d{{1,2}})\.?\s+(?P<month>[A-Z][a-z]{{2}})[a-z]*\s+(?P<year>\d{{4}})\s+{_CLOCK}\s+(?:UTC|GMT|Z)",
-        rf"(?P<year>\d{{4}})-(?P<number>\d\d)-(?P<day>\d\d)[T ]{_CLOCK}\s*(?:UTC|GMT|Z|\+00:?00)",
-    )
-)
+_MONTH = {name: number for number, names in enumerate(_MONTHS, 1) for name in names}
+_FULL_NAMES = ("january", "february", "march", "april", "june", "july", "august", "september", "october", "november")
+_MONTH |= {name: _MONTH[name[:3]] for name in (*_FULL_NAMES, "december")}
+_CLOCK = re.compile(r"(\d{1,2}):(\d\d):(\d\d)")
+_ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d:\d\d:\d\d)(?:Z|\+00:?00| UTC)")
 _LINE = re.compile(rb"^[ \t]*DAQInterface (start|stop) time[ \t]*:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
 
 
@@ -40,23 +47,38 @@ class RunTimes:
 
 
 def parse_date(text: str) -> datetime | None:
-    """The time that `date --utc` of bash wrote, or None; English names only, 12 and 24 hour clocks, always UTC."""
-    for shape in _SHAPES:
-        match = shape.fullmatch(text.strip())
-        if match is None:
-            continue
-        part = match.groupdict()
-        month = int(part["number"]) if part.get("number") else _MONTHS.get(part.get("month") or "", 0)
-        hour = int(part["hour"])
-        if part["half"]:
-            hour = hour % 12 + (12 if part["half"] in "Pp" else 0)
-        try:
-            return datetime(
-                int(part["year"]), month, int(part["day"]), hour, int(part["minute"]), int(part["second"]), tzinfo=UTC
-            )
-        except ValueError:
-            return None
-    return None
+    """The time that `date --utc` of bash wrote, or None.
+
+    Locales differ in the order of the words, the names of the months (English, German, French, Italian and Spanish
+    are known), a 12 or 24 hour clock, and dots; each part must be there just once, and the zone must be UTC.
+    """
+    iso = _ISO.fullmatch(text.strip())
+    if iso:
+        year, month, day, clock = iso.groups()
+        return _time(int(year), int(month), int(day), clock, "")
+    words = text.replace(",", " ").split()
+    clocks = [word for word in words if _CLOCK.fullmatch(word)]
+    zones = [word for word in words if word in ("UTC", "GMT")]
+    years = [int(word) for word in words if re.fullmatch(r"\d{4}", word, re.ASCII)]
+    days = [int(word.rstrip(".")) for word in words if re.fullmatch(r"\d{1,2}\.?", word, re.ASCII)]
+    halves = [word[0].upper() for word in words if word.upper().replace(".", "") in ("AM", "PM")]
+    months = [month for month in (_MONTH.get(word.rstrip(".").lower()) for word in words) if month]
+    if len(months) == 2 and words[0].lower().startswith("mar"):
+        del months[0]  # a Tuesday: mardi, martedì, martes
+    counts = [len(clocks), len(zones), len(years), len(days), len(months)]
+    if counts != [1] * 5 or len(words) - sum(counts) - len(halves) > 1:
+        return None
+    return _time(years[0], months[0], days[0], clocks[0], halves[0] if halves else "")
+
+
+def _time(year: int, month: int, day: int, clock: str, half: str) -> datetime | None:
+    hour, minute, second = map(int, clock.split(":"))
+    if half:
+        hour = hour % 12 + (12 if half == "P" else 0)
+    try:
+        return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def run_times(metadata: bytes) -> RunTimes:
