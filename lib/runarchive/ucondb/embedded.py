@@ -30,7 +30,7 @@ class EmbeddedServer:
 
         storage = SqliteStorage(self.sqlite_path)
         storage.create_folder(self.folder)
-        self._server = RunningServer(UconApp(storage, self._users), host="127.0.0.1", port=0)
+        self._server = RunningServer(UconApp(storage, self._users), host="127.0.0.1", port=0, threads=12)
         return self._server.start()
 
     @property

@@ -106,10 +106,21 @@ class RunningServer:
 
     def stop(self) -> None:
         """Take no more connections, finish the requests in hand, close the store."""
-        self._server.stop()
+        stopping = threading.Thread(target=self._server.stop, name="ucondb-server-stop")
+        stopping.start()
+        while stopping.is_alive():
+            self._wake()
+            stopping.join(0.02)
         if self._thread.is_alive():
             self._thread.join()
         self._app.storage.close()
+
+    def _wake(self) -> None:
+        """Touch the listening socket: the server looks whether it shall stop only when something comes."""
+        host, port = self._server.bind_addr[:2]
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+        with contextlib.suppress(OSError):
+            socket.create_connection((host, port), timeout=0.1).close()
 
     def _serve(self) -> None:
         with contextlib.suppress(KeyboardInterrupt, SystemExit):
