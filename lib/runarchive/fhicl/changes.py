@@ -8,6 +8,7 @@ from runarchive.errors import ArchiveError
 from runarchive.fhicl.pairs import Pairs, Value
 from runarchive.fhicl.parser import FhiclError, parse
 from runarchive.fhicl.printer import canonical
+from runarchive.fhicl.source import INCLUDE_KEY
 
 
 def changed_on_reimport(text: str | bytes) -> tuple[str, ...]:
@@ -17,7 +18,12 @@ def changed_on_reimport(text: str | bytes) -> tuple[str, ...]:
     FhiclError when the text is refused to begin with.
     """
     document = parse(text)
-    changes = [f"an #include within a comment takes away {part.strip()[:60]!r}" for part in document.swallowed]
+    changes = [
+        f"an #include takes away what follows it up to the next quote: {_short(part)}" for part in document.swallowed
+    ]
+    names = sum(_include_names(part) for _, part in document.data.items)
+    if names < document.tree.source.includes:
+        changes.append("an #include within a comment or a string is no include line: it changes what it stands in")
     try:
         export = canonical(text)
     except ArchiveError as error:
@@ -31,6 +37,12 @@ def changed_on_reimport(text: str | bytes) -> tuple[str, ...]:
     changes.extend(_differences(document.data, again.data, "", "value"))
     changes.extend(_differences(document.metadata, again.metadata, "", "metadata"))
     return tuple(changes)
+
+
+def _include_names(value: Value) -> int:
+    if isinstance(value, Pairs):
+        return sum(name.startswith(INCLUDE_KEY) + _include_names(item) for name, item in value.items)
+    return sum(map(_include_names, value)) if isinstance(value, list) else 0
 
 
 def _differences(before: Value, after: Value, path: str, what: str) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -46,12 +45,13 @@ class FhiclError(ArchiveError):
 class Source:
     """What the parser works on: `text` holds one character a byte, ends every line with LF, and holds no include lines.
 
-    `comments` maps lines (as the library counts them for comments) to comments; `swallowed` is what the library loses
-    because an `#include` within a comment takes everything up to the next quote.
+    `comments` maps lines (as the library counts them for comments) to comments; `includes` says how many were replaced;
+    `swallowed` is what the library loses because an `#include` takes everything up to the next quote.
     """
 
     text: str
     comments: dict[int, str]
+    includes: int = 0
     swallowed: tuple[str, ...] = ()
 
 
@@ -66,25 +66,22 @@ def prepare(text: str | bytes) -> Source:
     if not original:
         raise FhiclError("the text is empty", 1, 1)
     comments = scan_comments(original) if "#" in original or "//" in original else {}
-    swallowed: list[str] = []
+    taken: list[str] = []
     if "#include" in original:
-        original = _replace_includes(original, swallowed)
+        original = _replace_includes(original, taken)
     if "\r" in original:
         original = original.replace("\r\n", "\n").replace("\r", "\n")
     if not original.endswith("\n"):
         original += "\n"
     if "#include" in original:
         _refuse_include_lines(original)
-    return Source(original, comments, tuple(swallowed))
+    return Source(original, comments, len(taken), tuple(text for text in taken if text.strip()))
 
 
-def _replace_includes(text: str, swallowed: list[str]) -> str:
-    numbers = itertools.count()
-
+def _replace_includes(text: str, taken: list[str]) -> str:
     def key(found: re.Match[str]) -> str:
-        if found[1].strip():
-            swallowed.append(found[1])
-        return f"{INCLUDE_KEY}{next(numbers)}:"
+        taken.append(found[1])
+        return f"{INCLUDE_KEY}{len(taken) - 1}:"
 
     return _INCLUDE.sub(key, text)
 
