@@ -134,7 +134,7 @@ def _worst(store: Store, files: list[FileComparison], sides: Sides) -> Mark:
     if sides.of(store) is None:
         return Mark.MISSING
     found = {file.marks.of(store) for file in files if file.name != SCHEMA_FILE or store is not Store.FILESYSTEM}
-    if Mark.MISSING in found and store is Store.ARTDAQDB and Mark.OTHER_WRITER in found:
+    if Mark.OTHER_WRITER in found:
         found.discard(Mark.MISSING)
     if Mark.MISSING in found and store is not Store.FILESYSTEM:
         found = (found - {Mark.MISSING}) | {Mark.PARTIAL}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 from runarchive.artdaqdb.schema import schema_text
@@ -13,6 +14,9 @@ from runarchive.ledger.lock import lock_holder, lock_remark
 from runarchive.model import CheckResult, Verdict
 from runarchive.pipeline.stores import Stores
 from runarchive.records_dir import scan_records
+
+
+MOST_FINDINGS = 3
 
 
 def examine(config: Config, stores: Stores, ledger: Ledger) -> tuple[CheckResult, ...]:
@@ -29,6 +33,7 @@ def _checks(config: Config, stores: Stores, ledger: Ledger) -> list[Check]:
         readable_directory("records directory", stores.records),
         Asked("records", lambda: _records(stores)),
         Asked("artdaqDB", lambda: passed(f"{stores.artdaqdb.ping()} at {stores.artdaqdb.uri}")),
+        Asked("artdaqDB index", lambda: _findings(stores)),
         Asked("UconDB", lambda: passed(f"{stores.ucondb.ping()} at {stores.ucondb.uri}")),
         Asked("UconDB certificate", lambda: _certificate(config, stores)),
         Asked("schema", lambda: _schema(config)),
@@ -54,6 +59,15 @@ def _records(stores: Stores) -> tuple[Verdict, str, str]:
         evidence = f"{len(scan.runs)} runs; " + "; ".join(odd[:5])
         return Verdict.FAIL, evidence, "these are left alone; rename or remove them"
     return passed(f"{len(scan.runs)} runs")
+
+
+def _findings(stores: Stores) -> tuple[Verdict, str, str]:
+    found = list(islice(stores.artdaqdb.inspect(), MOST_FINDINGS + 1))
+    if not found:
+        return passed("nothing is wrong with it")
+    more = " and more" if len(found) > MOST_FINDINGS else ""
+    evidence = "; ".join(f"{one.place}: {one.message}" for one in found[:MOST_FINDINGS]) + more
+    return Verdict.FAIL, evidence, found[0].mend
 
 
 def _certificate(config: Config, stores: Stores) -> tuple[Verdict, str, str]:

@@ -82,7 +82,7 @@ def _with_verdict(context: Context, evidence: Evidence, prepared: Prepared, outc
 
 
 def _other_reason(found: Assessment) -> str:
-    return f"{found.writer}: " + "; ".join(found.lost) if found.lost else found.writer
+    return f"{found.writer}; lost: " + "; ".join(found.lost) if found.lost else found.writer
 
 
 def _seen(evidence: Evidence, prepared: Prepared, hop: HopEvidence) -> Evidence:
