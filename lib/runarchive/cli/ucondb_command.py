@@ -59,6 +59,7 @@ def _configure_serve(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--prefix", default="/app", help="path before the calls; default: %(default)s")
     serve.add_argument("--tls-cert", metavar="PEM", type=Path, help="serve HTTPS with this certificate")
     serve.add_argument("--tls-key", metavar="PEM", type=Path, help="its key, if not in the same file")
+    serve.add_argument("--client-ca", metavar="PEM", type=Path, help="serve only clients with a certificate of it")
     serve.add_argument("--plain-http", action="store_true", help="serve other machines without TLS")
     serve.add_argument("--max-upload", metavar="MB", type=int, default=1024, help="largest blob; default: %(default)s")
     serve.add_argument("--threads", type=int, default=24, help="requests at a time; default: %(default)s")
@@ -175,6 +176,7 @@ def _serve(args: argparse.Namespace) -> int:
         UconApp(storage, users, prefix="/" + args.prefix.strip("/"), read_only=args.read_only),
         host=args.host, port=args.port, threads=args.threads, max_body=args.max_upload << 20,
         certificate=str(args.tls_cert or ""), private_key=str(args.tls_key or ""),
+        client_ca=str(args.client_ca or ""),
     )
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -48,6 +48,7 @@ from runarchive.ucondb.server.users import Credentials, Guard, Judgement, Users
 Start = Callable[[str, list[tuple[str, str]]], Any]
 _log = logging.getLogger("runarchive.ucondb.server")
 _BATCH = 500
+_TOO_MANY_DIGITS = 19
 
 
 class UconApp:
@@ -333,7 +334,7 @@ class UconApp:
     def _blob(self, folder: FolderName, data_key: str, headers: Headers = (), content_type: str = BYTES) -> Response:
         if not (data_key.isascii() and data_key.isdigit()):
             raise bad_request(f"data_key={data_key} is no number")
-        size = self.storage.data_size(folder, data_key)
+        size = self.storage.data_size(folder, data_key) if len(data_key) < _TOO_MANY_DIGITS else None
         if size is None:
             raise not_found("Data")
         return Response("200 OK", content_type, self.storage.data(folder, data_key), size, headers)

@@ -29,6 +29,7 @@ EXTRA_HEADERS = (
 
 _REFUSED = re.compile(r"[<'>\\|\x00-\x1f\x7f]")
 _REFUSED_IN_PATH = re.compile(r"[<'>\\|\x00-\x1f\x7f\";]")
+_LAST_MOMENT = 200_000_000_000.0
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 Headers = tuple[tuple[str, str], ...]
@@ -187,21 +188,32 @@ class Request:
 def read_time(value: str, now: float) -> float:
     """Unix seconds of a time as clients write it; raises ValueError."""
     if value.startswith("-") and value[-1:] in _UNITS:
-        return now + float(value[:-1]) * _UNITS[value[-1]]
+        seconds = now + _seconds(value[:-1]) * _UNITS[value[-1]]
+    elif re.match(r"\d+[-/]\d+[-/]\d", value):
+        seconds = _date(value)
+    else:
+        seconds = _seconds(value)
+        seconds += now if seconds < 0 else 0
+    if not abs(seconds) < _LAST_MOMENT:
+        raise ValueError(f"{value!r} is no time")
+    return seconds
+
+
+def _seconds(value: str) -> float:
     try:
-        seconds = float(value)
+        return float(value)
     except ValueError:
-        return _date(value)
-    if seconds != seconds:
-        raise ValueError(value)
-    return now + seconds if seconds < 0 else seconds
+        raise ValueError(f"{value!r} is no time") from None
 
 
 def _date(value: str) -> float:
     iso = re.sub(r"^(\d\d)/(\d\d)/(\d{4}) ", r"\3-\1-\2 ", value)
     if not re.match(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d", iso):
-        raise ValueError(value)
-    parsed = datetime.fromisoformat(iso)
+        raise ValueError(f"{value!r} is no time")
+    try:
+        parsed = datetime.fromisoformat(iso)
+    except ValueError:
+        raise ValueError(f"{value!r} is no time") from None
     return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
 
 

@@ -57,7 +57,11 @@ class _Server(wsgi.Server):
 
 
 class RunningServer:
-    """A server on an address of its own; `port` 0 takes a free one. It runs in threads from `start` to `stop`."""
+    """A server on an address of its own; `port` 0 takes a free one. It runs in threads from `start` to `stop`.
+
+    `certificate` and `private_key` (PEM files) make it HTTPS; with `client_ca` it serves only those who show a
+    certificate of that authority. `max_body` is the most bytes of one upload.
+    """
 
     def __init__(
         self,
@@ -68,6 +72,7 @@ class RunningServer:
         threads: int = _THREADS,
         certificate: str = "",
         private_key: str = "",
+        client_ca: str = "",
         max_body: int = MAX_BODY,
     ) -> None:
         self._app = app
@@ -82,6 +87,9 @@ class RunningServer:
         if certificate:
             adapter = BuiltinSSLAdapter(certificate, private_key or certificate)
             adapter.context.minimum_version = ssl.TLSVersion.TLSv1_2
+            if client_ca:
+                adapter.context.load_verify_locations(client_ca)
+                adapter.context.verify_mode = ssl.CERT_REQUIRED
             self._server.ssl_adapter = adapter
         self._scheme = "https" if certificate else "http"
         self._thread = threading.Thread(target=self._serve, name="ucondb-server", daemon=True)

@@ -18,6 +18,7 @@ PIECE = 1 << 18
 WHOLE = 1 << 20
 """Bodies up to this many bytes are read and written in one go."""
 
+_GREATEST_ID = (1 << 31) - 1
 _FOLDER = re.compile(r"(?:(\w+)\.)?(\w+)", re.ASCII)
 
 
@@ -180,7 +181,8 @@ class Storage(ABC):
 
     def by_ids(self, folder: FolderName, ids: Sequence[int]) -> list[StoredVersion]:
         """The versions with these ids, in the order of ids; absent ones are left out."""
-        return self._select_many(folder, "where v.id in ({marks}) order by v.id", (), ids)
+        possible = [number for number in ids if 0 < number <= _GREATEST_ID]
+        return self._select_many(folder, "where v.id in ({marks}) order by v.id", (), possible)
 
     def by_keys(self, folder: FolderName, object_name: str, keys: Sequence[str]) -> list[StoredVersion]:
         """The versions of an object with these keys; absent ones are left out."""
