@@ -18,6 +18,7 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _MISPLACED = frozenset({errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP})
 LOCK_FILE = ".archiver-lock"
+ABANDONED_SECONDS = 600.0
 
 
 def failed(error: OSError, phase: Phase, doing: str, run: int | None = None) -> ArchiveError:
@@ -160,7 +161,7 @@ class NewFiles:
                 temporary.unlink()
 
 
-def left_over(scratch: Path, older_than_seconds: float) -> Sequence[Path]:
+def left_over(scratch: Path) -> Sequence[Path]:
     """Prepared files that an interrupted write left behind, old enough that nobody is still writing them."""
-    limit = time.time() - older_than_seconds
+    limit = time.time() - ABANDONED_SECONDS
     return [path for path in sorted(scratch.glob(".archiver-*.tmp")) if path.stat().st_mtime < limit]

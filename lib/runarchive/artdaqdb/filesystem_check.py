@@ -36,8 +36,8 @@ def inspect_files(db: FilesystemDB) -> Iterator[Finding]:
         yield Finding("metadata", SYSTEM_METADATA, "it is missing", "the next import, or any C++ tool, makes it")
     for collection in db.collections():
         yield from _inspect_collection(db, collection, journal.get(collection, []))
-    for path in left_over(db.path, older_than_seconds=60):
-        yield Finding("stray", path.name, "an interrupted write left it behind", f"{REINDEX} removes it")
+    for path in left_over(db.path):
+        yield Finding("left over", path.name, "an interrupted write left it", "the next import removes it", advice=True)
 
 
 def _inspect_collection(db: FilesystemDB, collection: str, noted: list[Entry]) -> Iterator[Finding]:
@@ -142,7 +142,7 @@ def reindex(db: FilesystemDB) -> Reindexed:
                 unreadable += bad
             files.move_in()
         Journal.of(db.path).path.unlink(missing_ok=True)
-        for path in left_over(db.path, older_than_seconds=60):
+        for path in left_over(db.path):
             path.unlink(missing_ok=True)
         sync_directory(db.path)
     return Reindexed(db.path, counts, tuple(unreadable))

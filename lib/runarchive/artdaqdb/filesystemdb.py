@@ -341,7 +341,7 @@ class FilesystemDB:
                 self._fold_collection(collection, added)
             journal.path.unlink(missing_ok=True)
             sync_directory(self.path)
-            for path in left_over(self.path, older_than_seconds=3600):
+            for path in left_over(self.path):
                 path.unlink(missing_ok=True)
 
     def _fold_collection(self, collection: str, added: list[Entry]) -> None:

@@ -42,12 +42,15 @@ def decode(data: bytes) -> Line | None:
     return Line(collection, Entry(oid, version, named, tuple(entities), tuple(aliases), tuple(runs)))
 
 
+_HEAD = 40
+
+
 @dataclass(slots=True)
 class Journal:
-    """Reads on from where it stood; the file's inode tells whether it is still the same journal."""
+    """Reads on from where it stood; the random line that a journal begins with tells whether it is still the same."""
 
     path: Path
-    inode: int = 0
+    head: bytes = b""
     offset: int = 0
 
     @classmethod
@@ -56,7 +59,7 @@ class Journal:
         return cls(directory / JOURNAL_FILE)
 
     def stat(self) -> tuple[int, int]:
-        """Inode and size; zeros while there is none."""
+        """Inode and size, for a change token; zeros while there is none."""
         try:
             found = self.path.stat()
         except FileNotFoundError:
@@ -65,20 +68,19 @@ class Journal:
 
     def rewind(self) -> None:
         """Read from the beginning next time."""
-        self.inode, self.offset = 0, 0
+        self.head, self.offset = b"", 0
 
     def read_on(self) -> list[Line]:
         """The lines that came since the last call; all of them if the journal was replaced."""
-        inode, size = self.stat()
-        if not inode:
+        try:
+            file = self.path.open("rb")
+        except FileNotFoundError:
             self.rewind()
             return []
-        if inode != self.inode or size < self.offset:
-            self.inode, self.offset = inode, 0
-        if size == self.offset:
-            return []
-        with self.path.open("rb") as file:
-            self.inode = os.fstat(file.fileno()).st_ino
+        with file:
+            head = file.read(_HEAD)
+            if head != self.head:
+                self.head, self.offset = head, 0
             file.seek(self.offset)
             data = file.read()
         whole = data[: data.rfind(b"\n") + 1]
@@ -91,7 +93,8 @@ class Journal:
         try:
             size = os.lseek(descriptor, 0, os.SEEK_END)
             torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-            view = memoryview((b"\n" if torn else b"") + b"".join(map(encode, lines)))
+            before = b"\n" if torn else b"" if size else b"%s\n" % os.urandom(_HEAD).hex()[: _HEAD - 1].encode()
+            view = memoryview(before + b"".join(map(encode, lines)))
             try:
                 while view:
                     view = view[os.write(descriptor, view) :]
