@@ -90,7 +90,7 @@ def terminal() -> Check:
     """What the terminal says it can do."""
 
     def ask() -> Answer:
-        encoding = sys.stdout.encoding or locale.getpreferredencoding(False)
+        encoding = getattr(sys.stdout, "encoding", None) or locale.getpreferredencoding(False)
         size = shutil.get_terminal_size()
         kind = os.environ.get("TERM", "none")
         colours = os.environ.get("COLORTERM", "16 or 256 colours")
