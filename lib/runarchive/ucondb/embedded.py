@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from runarchive.errors import ConfigError
 from runarchive.ucondb.client import UconClient
-from runarchive.ucondb.server.running import RunningServer
 from runarchive.ucondb.server.users import Users
+
+if TYPE_CHECKING:
+    from runarchive.ucondb.server.running import RunningServer
 
 PREFIX = "embedded://"
 
@@ -26,6 +29,7 @@ class EmbeddedServer:
     def start(self) -> str:
         """Make the file and the folder where they are missing, serve them, and return the server's URL."""
         from runarchive.ucondb.server.app import UconApp
+        from runarchive.ucondb.server.running import RunningServer
         from runarchive.ucondb.server.sqlite_storage import SqliteStorage
 
         storage = SqliteStorage(self.sqlite_path)
