@@ -466,3 +466,11 @@ def test_keys_and_lines() -> None:
     assert key_of("µ") == "_"
     assert lines_of("a\r\nb\rc\n\x0b\u2028d") == ["a", "b", "c", "\x0b\u2028d"]
     assert safe_name('a"b/c%é') == "a%22b%2Fc%25%C3%A9"
+
+
+def test_text_that_the_library_swallows_is_named() -> None:
+    files = record(x__dot__fcl=b'# see #include stuff\na: "x"\nb: 1\n', y__dot__fcl=b'#include "z.fcl"\na: 1\n')
+    made = convert_record(files, 5)
+    assert [problem for problem in made.problems if "#include" in problem] == [
+        "x.fcl: artdaqDB loses the text behind an `#include`; originals has it"
+    ]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 
 from runarchive.fhicl.convert_boot import convert_boot
 from runarchive.fhicl.convert_lists import (
@@ -148,7 +149,7 @@ class _Converter:
         elif not self._is_wanted(stem):
             self.refused.append((name, "fhiclize_generate does not name it"))
         else:
-            self._keep(name, stem, converter(data))
+            self._keep(name, stem, _converted(stem, data))
 
     def _keep(self, name: str, entity: str, text: str) -> None:
         """Take a converted text, unless there is nothing in it or, against expectation, it is no FHiCL."""
@@ -171,6 +172,8 @@ class _Converter:
                 self.refused.append((name, reason))
             else:
                 accepted[name] = text
+            if not reason and parse(text).swallowed:
+                self.problems.append(f"{name}: artdaqDB loses the text behind an `#include`; originals has it")
         for name, entity in entity_names(accepted, self.entities).items():
             self.entities[entity] = accepted[name]
             if f"{entity}.fcl" != name.rpartition("/")[2]:
@@ -190,6 +193,12 @@ class _Converter:
                 self.problems.append(f"metadata.txt has {len(texts)} {what} times")
         if times.start and times.stop and times.stop < times.start:
             self.problems.append("the stop time lies before the start time")
+
+
+@lru_cache(maxsize=256)
+def _converted(stem: str, data: bytes) -> str:
+    """A text file converted; most of a record's text files are those of the record before."""
+    return CONVERTERS[stem](data)
 
 
 def _refusal(text: str) -> str:
