@@ -1,0 +1,167 @@
+"""`tui-archiver artdaqdb …` as a person and a script use it, with a URI and no config."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runarchive.artdaqdb.documents import canonical_text
+from runarchive.artdaqdb.filesystemdb import FilesystemDB
+from runarchive.artdaqdb.store import NewDocument
+from runarchive.cli.main import main
+from runarchive.errors import ExitCode
+from runarchive.fhicl.convert import convert_record
+from runarchive.fhicl.originals import unpack_originals
+from runarchive.records_dir import make_records, read_record
+from runarchive.records_dir.make import Size
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("records")
+    make_records(directory, runs=3, first=1000, size=Size.SMALL, seed=5, in_progress=0)
+    return directory
+
+
+@pytest.fixture
+def uri(tmp_path: Path) -> str:
+    return f"filesystemdb://{tmp_path}/db"
+
+
+@pytest.fixture
+def command(uri: str, capsys: pytest.CaptureFixture[str]) -> Command:
+    def call(*words: object) -> tuple[int, str, str]:
+        status = main(["artdaqdb", *map(str, words), "--uri", uri])
+        return (status, *capsys.readouterr())
+
+    return call
+
+
+def directories(records: Path) -> list[Path]:
+    return sorted(path for path in records.iterdir())
+
+
+def loaded(answer: tuple[int, str, str]) -> Any:
+    assert answer[0] == ExitCode.DONE, answer
+    return json.loads(answer[1])
+
+
+def test_import_then_list(command: Command, records: Path) -> None:
+    rows = loaded(command("import", *directories(records), "--json"))["runs"]
+    assert [row["run"] for row in rows] == [1000, 1001, 1002]
+    assert all(row["state"] == "IMPORTED" and row["written"][0] == "originals" for row in rows)
+    again = loaded(command("import", *directories(records), "--json"))["runs"]
+    assert [row["written"] for row in again] == [[], [], []]
+    listed = loaded(command("list", "--json"))["runs"]
+    assert [row["run"] for row in listed] == [1000, 1001, 1002]
+    assert [row["documents"] for row in listed] == [len(row["written"]) for row in rows]
+    assert all(row["versions"] == [row["name"]] and row["assigned"][:2] == "20" for row in listed)
+    status, out, _ = command("list")
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()] == ["1000", "1001", "1002"]
+    assert command("check") == (
+        0,
+        "",
+        f"{sum(row['documents'] for row in listed)} documents in 2 collections, 0 faults\n",
+    )
+
+
+def test_export_is_the_canonical_text_of_the_conversion(command: Command, records: Path, tmp_path: Path) -> None:
+    command("import", *directories(records))
+    status, _, _ = command("export", 1001, "--out", tmp_path / "out")
+    assert status == 0
+    record = read_record(records / "1001", 1001)
+    conversion = convert_record(record.files, 1001)
+    written = {path.name: path.read_text() for path in (tmp_path / "out").iterdir()}
+    for entity, text in conversion.entities:
+        assert written.pop(f"{entity}.fcl") == canonical_text(text)
+    assert unpack_originals(written.pop("originals.fcl")) == record.files
+    assert list(written) == ["schema.fcl"]
+
+
+def test_export_all_in_the_layout_of_the_bulkdownloader(command: Command, records: Path, tmp_path: Path) -> None:
+    command("import", *directories(records))
+    exports = loaded(command("export", "--all", "--layout", "bulkdownloader", "--out", tmp_path / "out", "--json"))
+    assert len(exports["exports"]) == 3
+    (folder,) = [path for path in (tmp_path / "out/1000").iterdir() if path.is_dir()]
+    assert not folder.name[-1].isdigit()
+    assert (folder / "boot.fcl").is_file()
+    assert (tmp_path / "out/1000/schema.fcl").is_file()
+
+
+def test_what_cannot_be_exported_is_named_and_the_rest_written(command: Command, uri: str, tmp_path: Path) -> None:
+    store = FilesystemDB(uri)
+    store.insert([NewDocument("RunHistory", name, "7/demo", "7/demo", 7, "a: 1\n") for name in ("boot", "x/../../y")])
+    status, _, talk = command("export", 7, "--out", tmp_path / "out")
+    assert status == ExitCode.FAILED
+    assert "x/../../y" in talk
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["boot.fcl"]
+    assert not list(tmp_path.glob("y*"))
+
+
+def test_a_run_under_two_names_needs_a_choice(command: Command, uri: str, tmp_path: Path) -> None:
+    store = FilesystemDB(uri)
+    for name in ("7/a", "7/b"):
+        store.insert([NewDocument("RunHistory", "boot", name, name, 7, f"name: '{name}'\n")])
+    status, _, talk = command("export", 7, "--out", tmp_path / "out")
+    assert status == ExitCode.FAILED
+    assert "7/a, 7/b" in talk
+    assert command("export", 7, "--configuration", "b", "--out", tmp_path / "out")[0] == 0
+    assert (tmp_path / "out/boot.fcl").read_text() == "\nname: '7/b' \n"
+    assert command("export", "--all", "--out", tmp_path / "all")[0] == 0
+    assert sorted(path.name for path in (tmp_path / "all").iterdir()) == ["7-a", "7-b"]
+    assert command("export", 8, "--out", tmp_path / "no")[0] == ExitCode.FAILED
+    assert not (tmp_path / "no").exists()
+
+
+def test_check_names_findings_and_reindex_mends(command: Command, records: Path, tmp_path: Path) -> None:
+    command("import", *directories(records))
+    (tmp_path / "db/RunHistory/index.json").write_text("{")
+    status, out, _ = command("check", "--json")
+    assert status == ExitCode.FAILED
+    (finding,) = json.loads(out)["findings"]
+    assert (finding["kind"], finding["place"]) == ("index", "RunHistory/index.json")
+    status, _, talk = command("import", *directories(records))
+    assert status == 0, talk
+    assert loaded(command("reindex", "--json"))["collections"].keys() == {"RunHistory", "SystemLayout"}
+    assert command("check")[0] == 0
+
+
+def test_one_bad_directory_stops_no_other(command: Command, records: Path, tmp_path: Path) -> None:
+    (tmp_path / "0012").mkdir()
+    (tmp_path / "13").mkdir()
+    status, out, talk = command(
+        "import", tmp_path / "0012", tmp_path / "13", tmp_path / "14", records / "1000", "--json"
+    )
+    assert status == ExitCode.FAILED
+    assert [row["state"] for row in json.loads(out)["runs"]] == ["FAILED", "FAILED", "FAILED", "IMPORTED"]
+    assert "not named by a run number" in talk
+
+
+@pytest.mark.parametrize("words", [("import", "1"), ("reindex",), ("copy", "--to", "filesystemdb:///tmp/never")])
+def test_read_only_refuses_what_writes(uri: str, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["artdaqdb", *words, "--uri", uri, "--read-only"]) == ExitCode.REFUSED
+    assert main(["--read-only", "artdaqdb", *words, "--uri", uri]) == ExitCode.REFUSED
+    capsys.readouterr()
+
+
+def test_copy_loses_nothing(command: Command, records: Path, tmp_path: Path) -> None:
+    command("import", *directories(records))
+    assert command("copy", "--to", f"filesystemdb://{tmp_path}/copy")[0] == 0
+    for collection in ("RunHistory", "SystemLayout"):
+        ours = {path.name: path.read_bytes() for path in (tmp_path / "db" / collection).glob("?" * 24 + ".json")}
+        theirs = {path.name: path.read_bytes() for path in (tmp_path / "copy" / collection).glob("?" * 24 + ".json")}
+        assert ours == theirs
+    assert main(["artdaqdb", "check", "--uri", f"filesystemdb://{tmp_path}/copy"]) == 0
+
+
+@pytest.mark.parametrize("uri", ["http://x", "mysql://a:secret@b/c", "nonsense"])
+def test_an_unknown_uri_is_told_without_its_password(uri: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["artdaqdb", "list", "--uri", uri]) == ExitCode.FAILED
+    assert "secret" not in capsys.readouterr().err
