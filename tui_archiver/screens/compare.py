@@ -61,7 +61,7 @@ class CompareScreen(ConsoleScreen):
         super().__init__()
         self._run: int | None = None
         self._comparison: Comparison | None = None
-        self._pair = 0
+        self._pair: int | None = None
         self._options = DiffOptions()
         self._original = False
         self._differing = False
@@ -144,15 +144,15 @@ class CompareScreen(ConsoleScreen):
         if comparison is None:
             return
         shown = [file for file in comparison.files if not self._differing or _is_different(file)]
-        room = max(8, self.files.size.width - 12)
-        self.files.header_pieces = ((fit(" FILE", room + 1), ""), ("FS ADB UCON", ""))
+        room = max(8, self.files.size.width - 13)
+        self.files.header_pieces = ((fit(" FILE", room + 2), ""), ("FS ADB UCON", ""))
         self.files.show([self._file_line(file, room) for file in shown])
         self._show_head()
 
     def _file_line(self, file: FileComparison, room: int) -> Line:
         glyphs = self.console_app.glyphs
         pieces: list[Piece | str] = [
-            (" " + fit(glyphs.clean(file.name), room), "strong" if _is_different(file) else "")
+            (f" {fit(glyphs.clean(file.name), room)} ", "strong" if _is_different(file) else "")
         ]
         for store, width in ((Store.FILESYSTEM, 3), (Store.ARTDAQDB, 4), (Store.UCONDB, 4)):
             mark = file.marks.of(store)
@@ -172,7 +172,7 @@ class CompareScreen(ConsoleScreen):
             self.diff.show([], [], [])
             self.query_one("#file-head", OneLine).show([(" every file is the same" if self._differing else "", "good")])
             return
-        stores, original, options = PAIRS[self._pair], self._original, self._options
+        stores, original, options = PAIRS[self._chosen_pair()], self._original, self._options
 
         def read(store: Store) -> list[str] | None:
             try:
@@ -188,6 +188,18 @@ class CompareScreen(ConsoleScreen):
 
         self.fetch("text", both, lambda texts: self._show_text(texts, keep))
 
+    def _chosen_pair(self) -> int:
+        """The stores to compare: those asked for, else the first two that both may have the file, else any one."""
+        if self._pair is not None:
+            return self._pair
+        file = next((file for file in self._files() if file.name == self.files.subject), None)
+        if file is None:
+            return 0
+        here = {store for store in Store if file.marks.of(store) is not Mark.MISSING}
+        full = [at for at, pair in enumerate(PAIRS) if set(pair) <= here]
+        some = [at for at, pair in enumerate(PAIRS) if set(pair) & here]
+        return next(iter((*full, *some)), 0)
+
     def _show_text(self, texts: Texts, keep: bool) -> None:
         if texts.name != self.files.subject:
             return
@@ -200,7 +212,7 @@ class CompareScreen(ConsoleScreen):
         app, texts = self.console_app, self._texts
         if texts is None:
             return
-        names = [STORE_NAMES[store] for store in PAIRS[self._pair]]
+        names = [STORE_NAMES[store] for store in PAIRS[self._chosen_pair()]]
         sides = f" {names[0]} {app.glyphs.both} {names[1]}"
         missing = [name for name, text in zip(names, (texts.left, texts.right), strict=True) if text is None]
         count = self.diff.differences
@@ -262,7 +274,7 @@ class CompareScreen(ConsoleScreen):
 
     def action_pair(self) -> None:
         """The next two stores."""
-        self._pair = (self._pair + 1) % len(PAIRS)
+        self._pair = (self._chosen_pair() + 1) % len(PAIRS)
         self._load_text()
 
     def action_unified(self) -> None:

@@ -54,7 +54,8 @@ class ConfirmScreen(ModalScreen[bool]):
                 yield Static(text_block(self._lines))
             if self._word:
                 what = f"the number of runs, {self._word}" if self._word == str(self._count) else self._word
-                yield Static(text_block([f"Type {what}, and enter, for yes. Escape is no."]), classes="dialog-hint")
+                asked = f"Type {what}, and enter, for yes. Escape is no."
+                yield Static(text_block([asked]), id="asked", classes="dialog-hint")
                 yield Input(id="answer", compact=True, max_length=40)
             else:
                 yield Static(text_block(["y yes    n no (enter and escape too)"]), classes="dialog-hint")
@@ -67,7 +68,12 @@ class ConfirmScreen(ModalScreen[bool]):
     @on(Input.Submitted, "#answer")
     def _submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        self.dismiss(event.value.strip() == self._word)
+        said = event.value.strip()
+        if said in ("", self._word):
+            self.dismiss(said == self._word)
+        else:
+            again = f"{said} is not {self._word}: type {self._word} for yes. Escape is no."
+            self.query_one("#asked", Static).update(text_block([again]))
 
 
 class Suggest(Suggester):

@@ -16,7 +16,7 @@ from tui_archiver.format import clock, duration, ranges
 from tui_archiver.keys import bindings
 from tui_archiver.run_book import Applied
 from tui_archiver.screens.base import ConsoleScreen, Export, styles_path
-from tui_archiver.widgets.bars import ACTIVE, SEVERITY_STYLE, job_pace
+from tui_archiver.widgets.bars import ACTIVE, SEVERITY_STYLE, job_pace, run_and_text
 from tui_archiver.widgets.line_view import LineView
 from tui_archiver.widgets.paint import Piece, fit
 from tui_archiver.widgets.piece_list import Line, PieceList, line
@@ -182,8 +182,8 @@ class JobsScreen(ConsoleScreen):
         return [line(*pieces), *rows]
 
     def _event_line(self, event: Event) -> Line:
-        run = "" if event.run is None else f"{event.run} "
-        text = self.console_app.glyphs.clean(event.message, 2000)
+        run, message = run_and_text(event)
+        text = self.console_app.glyphs.clean(message, 2000)
         pieces = (f"   {clock(event.at)} ", "dim"), (run, "strong"), (text, SEVERITY_STYLE[event.severity])
         return line(*pieces, subject=("event", event.number))
 

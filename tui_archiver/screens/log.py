@@ -17,7 +17,7 @@ from tui_archiver.keys import bindings
 from tui_archiver.run_book import Applied
 from tui_archiver.screens.base import ConsoleScreen, Export, styles_path
 from tui_archiver.screens.dialogs import PromptScreen
-from tui_archiver.widgets.bars import SEVERITY_STYLE, OneLine
+from tui_archiver.widgets.bars import SEVERITY_STYLE, OneLine, run_and_text
 from tui_archiver.widgets.line_view import LineView
 from tui_archiver.widgets.paint import Glyphs, Piece
 
@@ -217,4 +217,4 @@ def _loudness(result: str) -> Severity:
 
 
 def _event_line(event: Event) -> LogLine:
-    return LogLine(event.at, event.severity, event.run, event.message, event.writer)
+    return LogLine(event.at, event.severity, event.run, run_and_text(event)[1], event.writer)

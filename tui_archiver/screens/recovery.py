@@ -74,10 +74,9 @@ class RecoveryScreen(ConsoleScreen):
         clean = self.console_app.glyphs.clean
         view = self.query_one("#recovery", PieceList)
         head = {"import": "import state", "migrate": "migrate state", "ledger": "the ledger"}[self.kind.value]
-        said = word or (
-            "" if preview is None else "differs from the stores" if preview.differs else "as the stores say"
-        )
-        style = "good" if preview is not None and not preview.differs else "warn"
+        differs = preview is not None and any(now != then for _, now, then in preview.lines)
+        said = word or ("" if preview is None else "differs from the stores" if differs else "as the stores say")
+        style = "warn" if differs or word else "good"
         left = [(f" Rebuild {head}", "strong"), (f"   {clean(said)}", style)]
         self.query_one("#recovery-head", OneLine).show(left)
         if preview is None:

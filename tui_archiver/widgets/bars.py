@@ -132,13 +132,20 @@ class EventLine(OneLine):
         if event is None:
             self.show([(" ", "")])
             return
-        run = "" if event.run is None else f"{event.run} "
-        text = self.glyphs.clean(event.message, 300)
+        run, message = run_and_text(event)
+        text = self.glyphs.clean(message, 300)
         self.show([(f" {clock(event.at)} ", "dim"), (run, "strong"), (text, SEVERITY_STYLE[event.severity])])
 
     def say(self, text: str, style: str = "") -> None:
         """Show the console's own words."""
         self.show([(f" {self.glyphs.clean(text, 300)}", style)])
+
+
+def run_and_text(event: Event) -> tuple[str, str]:
+    """An event's run number with a blank (empty for none), and its message without that number in front."""
+    if event.run is None:
+        return "", event.message
+    return f"{event.run} ", event.message.removeprefix(f"{event.run} ").removeprefix(f"run {event.run} ")
 
 
 class HintBar(OneLine):
