@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,15 @@ def test_what_is_there_is_left_alone(tmp_path: Path) -> None:
     assert [each.run for each in made] == [1000, 1001, 1002, 1003, 1004]
     assert contents(read_record(tmp_path / "1001", 1001)) == before
     assert not scan_records(tmp_path).oddities
+
+
+def test_the_last_run_may_start_at_a_given_time(tmp_path: Path) -> None:
+    until = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+    made = make_records(tmp_path, runs=30, until=until, in_progress=1)
+    starts = [read_record(each.path, each.run).times.start for each in made]
+    times = [start for start in starts if start]
+    assert times == sorted(times)
+    assert timedelta(0) < times[-1] - until < timedelta(minutes=5)
 
 
 def test_more_components_than_there_are_names(tmp_path: Path) -> None:

@@ -17,9 +17,10 @@ from runarchive.model import Phase, Store
 from runarchive.records_dir import made_fhicl, made_text
 from runarchive.records_dir.made_text import Process
 
-_EPOCH = datetime(2016, 1, 4, 6, 0, tzinfo=UTC)
+_EPOCH = datetime(2023, 1, 2, 6, 0, tzinfo=UTC)
 _SECONDS_A_RUN = 2400
-_LONGEST_HISTORY = 8 * 365 * 86400
+_HISTORY = 800 * 86400
+"""Seconds after which the made-up history begins anew, so that no run lies in the future."""
 _RUNS_A_CONFIGURATION = 8
 
 
@@ -80,6 +81,7 @@ def make_records(
     seed: int = 1,
     experiment: str = "sbnd",
     in_progress: int | None = None,
+    until: datetime | None = None,
 ) -> tuple[MadeRun, ...]:
     """Write `runs` run records, numbered from `first`, into the directory `out`, and tell what they are.
 
@@ -87,14 +89,17 @@ def make_records(
     died at start; the last `in_progress` runs (one in forty, at least one of five) have no stop time and were touched
     now. `components` is the number of board readers, else that of `size`: small is about 23 files and 75 kB, medium 43
     and 406 kB, large 64 and 1286 kB. Configurations repeat from run to run. Bytes and times depend on seed, run
-    number and options alone, but for the times of runs in progress. A run that is already there is left as it is.
+    number and options alone, but for the file times of runs in progress; with `until` (UTC) the last run starts then.
+    A run that is already there is left as it is.
     Raises ArchiveError(NOT_FOUND) for an unknown experiment, PERMISSION or DISK_FULL when `out` cannot be written.
     """
     if experiment not in _CONFIGURATIONS:
         known = ", ".join(_CONFIGURATIONS)
         raise ArchiveError(Code.NOT_FOUND, f"no experiment {experiment!r}; there are {known}", phase=Phase.WRITE)
     live = (max(1, runs // 40) if runs >= 5 else 0) if in_progress is None else in_progress
-    maker = _Maker(seed, components or _SHAPES[size].components, size, experiment)
+    last = first + runs - 1
+    began = None if until is None else until - timedelta(seconds=last * _SECONDS_A_RUN)
+    maker = _Maker(seed, components or _SHAPES[size].components, size, experiment, began)
     try:
         out.mkdir(parents=True, exist_ok=True)
         return tuple(maker.make(out, run, run >= first + runs - live) for run in range(first, first + runs))
@@ -111,6 +116,7 @@ class _Maker:
     components: int
     size: Size
     experiment: str
+    began: datetime | None
 
     def make(self, out: Path, run: int, live: bool) -> MadeRun:
         """Write one run record unless it is there."""
@@ -119,7 +125,7 @@ class _Maker:
         configuration = self._configuration(run)
         path = out / str(run)
         if not path.exists():
-            attempt = _EPOCH + timedelta(seconds=run * _SECONDS_A_RUN % _LONGEST_HISTORY)
+            attempt = self._attempt(run)
             start = attempt + timedelta(seconds=random.randrange(40, 200))
             stop = start + timedelta(seconds=random.randrange(300, _SECONDS_A_RUN - 240))
             files = dict(_configured(self.seed, self.components, self.size, self.experiment, configuration))
@@ -134,6 +140,12 @@ class _Maker:
             newest = None if live else _last_change(outcome, attempt, start, stop)
             _write(out, run, files, _nanoseconds(attempt), newest)
         return MadeRun(run, path, configuration, outcome)
+
+    def _attempt(self, run: int) -> datetime:
+        """When the run's processes were launched."""
+        if self.began is not None:
+            return self.began + timedelta(seconds=run * _SECONDS_A_RUN)
+        return _EPOCH + timedelta(seconds=run * _SECONDS_A_RUN % _HISTORY)
 
     def _configuration(self, run: int) -> str:
         block = Random(f"{self.seed}/block/{run // _RUNS_A_CONFIGURATION}")
