@@ -48,7 +48,7 @@ from runarchive.fhicl.tree import (
 )
 from runarchive.fhicl.tree_cache import TreeCache
 
-__all__ = ["FhiclDocument", "FhiclError", "parse"]
+__all__ = ["FhiclDocument", "FhiclError", "parse", "parse_anew"]
 
 _RAW_END = re.compile(r"[# \n\t]|//")
 _SCALAR = [SCALAR_OF_GROUP.get(group) for group in range(grammar.OTHER_GROUP + 1)]
@@ -63,12 +63,13 @@ def parse(text: str | bytes) -> FhiclDocument:
     """
     tree = _CACHE.get(text)
     if tree is None:
-        tree = _parse(text)
+        tree = parse_anew(text)
         _CACHE.put(text, tree)
     return FhiclDocument(tree)
 
 
-def _parse(text: str | bytes) -> Tree:
+def parse_anew(text: str | bytes) -> Tree:
+    """The tree of a text, parsed whether or not it is known; raises FhiclError."""
     source = prepare(text)
     parser = _Parser(source)
     try:

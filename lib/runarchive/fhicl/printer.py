@@ -55,15 +55,16 @@ def canonical(text: str | bytes) -> str:
     document = parse(text)
     tree = document.tree
     if tree.canonical is None:
-        try:
-            tree.canonical = (
-                print_fhicl(document.data, document.metadata)
-                if tree.repeats
-                else _assembled(*(_print_table(tree, part) for part in (tree.prolog, tree.main)))
-            )
-        except RecursionError:
-            raise ArchiveError(Code.CORRUPT, "the document is nested too deeply to be printed") from None
+        tree.canonical = print_fhicl(document.data, document.metadata) if tree.repeats else print_tree(tree)
     return tree.canonical
+
+
+def print_tree(tree: Tree) -> str:
+    """The canonical text of a tree in which no name repeats; the same as `print_fhicl`, much faster."""
+    try:
+        return _assembled(*(_print_table(tree, part) for part in (tree.prolog, tree.main)))
+    except RecursionError:
+        raise ArchiveError(Code.CORRUPT, "the document is nested too deeply to be printed") from None
 
 
 def _assembled(prolog: str, main: str) -> str:
