@@ -11,6 +11,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from runarchive.config import load_config
 from runarchive.model import Run, RunState, Store
 from runarchive.records_dir.make import make_records
 
-LIMIT_SECONDS = 60.0
+LIMIT_SECONDS = 30.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -195,8 +196,13 @@ def wait_for_line(process: subprocess.Popen[str], text: str) -> str:
     """Read what a process says until this text comes; returns all that was read."""
     assert process.stdout is not None
     read = []
-    for line in process.stdout:
-        read.append(line)
-        if text in line:
-            return "".join(read)
+    limit = threading.Timer(LIMIT_SECONDS, process.kill)
+    limit.start()
+    try:
+        for line in process.stdout:
+            read.append(line)
+            if text in line:
+                return "".join(read)
+    finally:
+        limit.cancel()
     raise AssertionError(f"the process ended without saying {text!r}:\n{''.join(read)}")

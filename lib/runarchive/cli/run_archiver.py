@@ -157,7 +157,10 @@ def _work(args: argparse.Namespace, config: Config, stage: list[str]) -> int:
         requests = StopRequests(archive.stop)
         requests.install()
         start = Start(archive, config, args, requests, stage)
-        code = start.run()
+        try:
+            code = start.run()
+        finally:
+            requests.close()
     MAIN.info("%s", log.WIDE)
     if requests.requested or start.lock_removed:
         MAIN.warning("✓ GRACEFUL SHUTDOWN COMPLETED")

@@ -86,8 +86,11 @@ class JobRun:
 
     def stop(self, why: str = "", *, now: bool = False) -> None:
         """End the job after the runs in hand; `now` does not wait for them."""
+        first = not self.stopped
         self.interrupted = True
         self.stopped = self.stopped or why or "cancelled"
+        if first:
+            self.observer.stopping(self.stopped)
         self._abandoned = self._abandoned or now
         self.schedule.stop()
 

@@ -25,6 +25,9 @@ class JobObserver:
     ) -> None:
         """An attempt failed; it is tried again in `retry_in` seconds, or no more in this job where that is None."""
 
+    def stopping(self, why: str) -> None:
+        """The job was asked to stop; the runs in hand are finished."""
+
     def paused(self, stage: Stage, why: str) -> None:
         """A stage stands, because its store is out of reach or a disk is full."""
 

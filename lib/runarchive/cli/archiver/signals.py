@@ -43,12 +43,18 @@ class StopRequests:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._note)
 
+    def close(self) -> None:
+        """End the thread; signals that come later are noted and nothing more."""
+        self._signals.put((0, 0.0))
+
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._signals.put((number, time.monotonic()))
 
     def _serve(self) -> None:
         while True:
             number, at = self._signals.get()
+            if number == 0:
+                return
             if number == signal.SIGINT:
                 self._interrupt(at)
             else:

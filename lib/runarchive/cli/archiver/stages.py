@@ -8,11 +8,12 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from runarchive.cli.archiver.log import IMPORTER, MIGRATOR
+from runarchive.cli.archiver.log import IMPORTER, MIGRATOR, ORCHESTRATOR, banner
 from runarchive.config import AppFuzz
 from runarchive.errors import ArchiveError, Code
 from runarchive.model import Failure, Stage
 from runarchive.pipeline.observer import JobObserver
+from runarchive.pipeline.runner import LOCK_REMOVED
 
 PROGRESS_EVERY = 10
 
@@ -130,6 +131,13 @@ class StageLog(JobObserver):
         if failure.hint:
             self._words.logger.info("Run %d: next: %s", run, failure.hint)
         self._count(run, self.tally.failed)
+
+    def stopping(self, why: str) -> None:
+        """Log a stop that no signal asked for: the lock file was removed, or a person cancelled the job."""
+        if why == LOCK_REMOVED:
+            title = "LOCK FILE REMOVED - INITIATING GRACEFUL SHUTDOWN"
+            banner(ORCHESTRATOR, title, "Process will finish current run and then exit", level=logging.WARNING)
+        self._words.logger.warning("%s: stops after the runs in hand: %s", self._words.title, why)
 
     def paused(self, stage: Stage, why: str) -> None:
         """Log that the stage stands."""

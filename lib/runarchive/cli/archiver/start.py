@@ -14,6 +14,7 @@ from runarchive.config import Config
 from runarchive.errors import ArchiveError, ExitCode
 from runarchive.ledger.state_files import read_failure_log, update_failure_log
 from runarchive.model import RunState, Stage, Store
+from runarchive.pipeline.runner import LOCK_REMOVED
 
 FULL_FACTOR = 10
 NOT_DUE = (RunState.WAITING, RunState.WAIVED, RunState.IGNORED, RunState.EMPTY)
@@ -143,8 +144,7 @@ class Start:
             words.logger.warning("Recording %d failed runs to failure log: %s", len(failed), shown(failed))
         if outcome.stopped:
             words.logger.warning("%s: %s", words.title, outcome.stopped)
-            if "lock file" in outcome.stopped.lower():
-                self.lock_removed = True
+            self.lock_removed = self.lock_removed or outcome.stopped == LOCK_REMOVED
         if self._stopped:
             words.logger.info("%s: Shutdown requested - state saved, exiting gracefully", words.title)
         return 1 if failed or outcome.stopped or outcome.interrupted else 0
