@@ -36,7 +36,7 @@ def changed_on_reimport(text: str | bytes) -> tuple[str, ...]:
         return (*changes, f"the export is refused on import: {error.message}")
     changes.extend(_differences(document.data, again.data, "", "value"))
     changes.extend(_differences(document.metadata, again.metadata, "", "metadata"))
-    return tuple(changes)
+    return tuple(change.replace(".children.", ".") for change in changes)
 
 
 def _include_names(value: Value) -> int:
