@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from runarchive.cli.main import dispatch, parse
+from runarchive.cli.main import dispatch, guarded, parse
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -14,7 +14,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.noun is None or (args.noun == "demo" and not args.headless):
         from tui_archiver.start import open_console
 
-        return open_console(args)
+        return guarded(lambda: open_console(args))
     return dispatch(args)
 
 

@@ -156,6 +156,8 @@ class ConsoleApp(App[int], inherit_bindings=False):
         seconds = 1.0 if self.options.low_bandwidth else POLL_SECONDS
         self.poller = Poller(self, self.archive, revision, seconds)
         self.poller.start()
+        for notice in self.archive.notices:
+            self.say(notice, "warning")
         if self.options.watch:
             self.ask("refresh", self.archive.refresh, lambda _: None)
             self.watcher = Watcher(self.archive, Path(self.archive.config.source_files.run_records_dir))

@@ -20,8 +20,8 @@ def open_console(args: argparse.Namespace) -> int:
         sys.stderr.write("tui-archiver: the console needs a terminal; name a command, see tui-archiver --help\n")
         return ExitCode.USAGE
     options = Options(
-        ascii_only=getattr(args, "ascii", False) or is_ascii_terminal(),
-        low_bandwidth=getattr(args, "low_bandwidth", False),
+        ascii_only=args.ascii or is_ascii_terminal(),
+        low_bandwidth=args.low_bandwidth,
         keymap=load_keymap(),
         memory_path=state_path(),
     )
@@ -33,7 +33,7 @@ def open_console(args: argparse.Namespace) -> int:
         archive = Archive.open(args.config, writable=args.write and not args.read_only, actor=actor)
     app = ConsoleApp(archive, options)
     try:
-        status = app.run(mouse=not getattr(args, "no_mouse", False))
+        status = app.run(mouse=not args.no_mouse)
     finally:
         if archive.working():
             sys.stderr.write("finishing the runs in hand (ctrl+c leaves them to the next start)\n")

@@ -114,7 +114,7 @@ class RunsScreen(ConsoleScreen):
 
     def _arrange_soon(self) -> None:
         wait = CALM_SECONDS - (time.monotonic() - self._arranged_at)
-        if wait <= 0:
+        if wait <= 0 or not self.console_app.book.order:
             self.derive_order()
         elif not self._arrange_due:
             self._arrange_due = True

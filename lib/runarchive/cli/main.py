@@ -7,7 +7,7 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from runarchive import __version__
@@ -91,6 +91,10 @@ def build_parser(argv: Sequence[str]) -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"tui-archiver {__version__}")
+    console = parser.add_argument_group("the console")
+    console.add_argument("--ascii", action="store_true", help="marks, bars and lines in ASCII")
+    console.add_argument("--low-bandwidth", action="store_true", help="paint once a second, in the terminal's own colours")
+    console.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
     commands = parser.add_subparsers(dest="noun", metavar="COMMAND", parser_class=Parser)
     wanted = _noun(argv)
     for noun, summary in NOUNS.items():
@@ -119,8 +123,13 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 def dispatch(args: argparse.Namespace) -> int:
     """Run the parsed command and return its exit status; failures become one sentence on stderr."""
     command = importlib.import_module(f"runarchive.cli.{args.noun}_command")
+    return guarded(lambda: int(command.run(args)))
+
+
+def guarded(work: Callable[[], int]) -> int:
+    """The exit status of some work; failures become one sentence on stderr and the status that goes with them."""
     try:
-        return int(command.run(args))
+        return work()
     except ConfigError as error:
         for problem in error.problems:
             talk(f"config: {problem}")
