@@ -1,0 +1,61 @@
+"""`records restore` gives a record back from a real artdaqDB, as it was on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runarchive.cli.main import main
+from runarchive.errors import ExitCode
+from runarchive.fhicl.convert import convert_record
+from runarchive.fhicl.printer import canonical
+from runarchive.records_dir import differences, make_records, read_record
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A whole archive of four made-up runs, imported and migrated."""
+    place = tmp_path_factory.mktemp("archive")
+    assert main(["demo", "--headless", "--runs", "4", "--dir", str(place), "--json"]) == ExitCode.DONE
+    yield place
+    for directory in (place / "records").iterdir():
+        directory.chmod(0o755)
+
+
+def test_a_restored_record_is_the_record(archive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "back"
+    assert main(["-c", str(archive / "config.yaml"), "records", "restore", "1002", "--out", str(out)]) == ExitCode.DONE
+    before, after = (read_record(path, 1002).files for path in (archive / "records" / "1002", out))
+    assert list(differences(before, after)) == []
+
+
+def test_what_convert_writes_is_what_the_archive_exports(archive: Path, tmp_path: Path) -> None:
+    record = archive / "records" / "1001"
+    config = str(archive / "config.yaml")
+    assert main(["fhicl", "convert", str(record), "--out", str(tmp_path / "made")]) == ExitCode.DONE
+    assert main(["-c", config, "artdaqdb", "export", "1001", "--out", str(tmp_path / "held")]) == ExitCode.DONE
+    made = {path.name: path.read_bytes() for path in (tmp_path / "made").iterdir()}
+    held = {path.name: path.read_bytes() for path in (tmp_path / "held").rglob("*.fcl")}
+    assert made.keys() == held.keys() - {"schema.fcl", "originals.fcl"}
+    assert len(made) == len(convert_record(read_record(record, 1001).files, 1001).entities)
+    for name, data in made.items():
+        assert canonical(data).encode() == held[name]
+
+
+def test_a_run_that_is_not_there_is_named(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = str(archive / "config.yaml")
+    assert main(["-c", config, "records", "restore", "77", "--out", str(tmp_path / "x")]) == ExitCode.FAILED
+    assert "run 77 is not in artdaqDB" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
+
+
+def test_nothing_is_restored_over_something(archive: Path, tmp_path: Path) -> None:
+    make_records(tmp_path, runs=1, first=5)
+    config = str(archive / "config.yaml")
+    assert main(["-c", config, "records", "restore", "1000", "--out", str(tmp_path)]) == ExitCode.USAGE
+    assert main(["-c", config, "--read-only", "records", "restore", "1000", "--out", str(tmp_path / "n")]) == (
+        ExitCode.REFUSED
+    )
+    (tmp_path / "5").chmod(0o755)
