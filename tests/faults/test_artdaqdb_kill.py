@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -103,35 +104,55 @@ def assert_whole(store: ArtdaqStore, runs: range) -> None:
     assert [finding for finding in check_store(store) if not finding.advice] == []
 
 
-def test_killed_imports_are_named_partial_and_completed(uri: str, store: ArtdaqStore, program: Path) -> None:
-    """Each import is killed some milliseconds after it finished some runs: in the middle of another."""
-    seed = random.randrange(2**32)
-    chance = random.Random(seed)
-    last = 25
-    for _ in range(KILLS):
-        process = started(program, uri, 1, last)
-        go(process)
-        assert process.stdout is not None
-        done = 0
-        for _ in range(chance.randrange(0, 6)):
-            done += bool(process.stdout.readline())
-        try:
-            process.wait(timeout=chance.random() * 0.02)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        process.communicate()
-        with closing(open_store(uri)) as after:
-            listed = after.list_configurations()
-            short = {one.run for one in listed if len(export_configuration(after, one.name).files) <= ENTITIES}
-            findings = [one for one in check_store(after) if not one.advice]
-        assert {one.run for one in findings if one.kind == "partial"} == short, f"seed {seed}"
-        assert len(short) <= 1, f"seed {seed}"
-        assert {one.kind for one in findings} <= {"partial", "cut off"}, f"seed {seed}"
-    process = started(program, uri, 1, last)
+def empty(uri: str) -> None:
+    """Take everything out of the database."""
+    if uri.startswith("mongodb"):
+        from pymongo import MongoClient
+
+        with MongoClient[dict[str, object]](uri) as client:
+            client.drop_database(client.get_default_database())
+    else:
+        shutil.rmtree(uri.removeprefix("filesystemdb://"))
+
+
+def kill_one(program: Path, uri: str, first: int, chance: random.Random) -> int:
+    """Kill an import some milliseconds after it finished some runs; returns the last run it left anything of."""
+    process = started(program, uri, first, first + 50)
     go(process)
-    _, problems = process.communicate()
-    assert process.returncode == 0, problems
-    assert_whole(store, range(1, last))
+    assert process.stdout is not None
+    for _ in range(chance.randrange(0, 4)):
+        process.stdout.readline()
+    try:
+        process.wait(timeout=chance.random() * 0.02)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    process.communicate()
+    with closing(open_store(uri)) as after:
+        listed = after.list_configurations()
+        short = {one.run for one in listed if len(export_configuration(after, one.name).files) <= ENTITIES}
+        findings = [one for one in check_store(after) if not one.advice]
+    assert {one.run for one in findings if one.kind == "partial"} == short
+    assert len(short) <= 1
+    assert {one.kind for one in findings} <= {"partial", "cut off"}
+    return max((one.run or 1 for one in listed), default=1)
+
+
+def test_killed_imports_are_named_partial_and_completed(uri: str, program: Path) -> None:
+    """Each import begins with the run that the one before was killed in, and the last one is let be."""
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")  # noqa: T201
+    chance = random.Random(seed)
+    for kills in [10] * (KILLS // 10) + [KILLS % 10] * (KILLS % 10 > 0):
+        first = 1
+        for _ in range(kills):
+            first = kill_one(program, uri, first, chance)
+        process = started(program, uri, first, first + 2)
+        go(process)
+        _, problems = process.communicate()
+        assert process.returncode == 0, problems
+        with closing(open_store(uri)) as store:
+            assert_whole(store, range(1, first + 2))
+        empty(uri)
 
 
 def test_two_processes_at_once_lose_nothing(uri: str, store: ArtdaqStore, program: Path) -> None:
