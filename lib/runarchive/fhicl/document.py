@@ -5,7 +5,7 @@ from __future__ import annotations
 from json.encoder import encode_basestring
 
 from runarchive.errors import ArchiveError, Code
-from runarchive.fhicl.grammar import BOOL, COMPLEX, DOUBLE, NIL, NUMBER, SEQUENCE, SINGLE, TABLE, TABLE_ID, UNQUOTED
+from runarchive.fhicl.grammar import SCALARS, SEQUENCE, TABLE
 from runarchive.fhicl.json_text import write_json
 from runarchive.fhicl.pairs import Pairs, Value
 from runarchive.fhicl.printer import print_fhicl
@@ -14,8 +14,7 @@ from runarchive.fhicl.tree import NO_REMARK, PROTECTIONS, UNPROTECTED, FhiclDocu
 
 NOT_PROVIDED = "notprovided"
 
-_SCALARS = (NIL, BOOL, NUMBER, COMPLEX, UNQUOTED, SINGLE, DOUBLE, TABLE_ID)
-_BARE = {kind: f'{{\n"type" : "{kind}",\n"comment" : "",\n"annotation" : ""\n}}' for kind in _SCALARS}
+_BARE = {kind: f'{{\n"type" : "{kind}",\n"comment" : "",\n"annotation" : ""\n}}' for kind in SCALARS}
 
 
 def document_form(document: FhiclDocument, name: str, timestamp: str) -> Pairs:

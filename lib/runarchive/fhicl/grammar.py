@@ -19,6 +19,8 @@ DOUBLE = "string_doublequoted"
 SEQUENCE = "sequence"
 TABLE = "table"
 TABLE_ID = "tableid"
+SCALARS = (NIL, BOOL, NUMBER, COMPLEX, UNQUOTED, SINGLE, DOUBLE, TABLE_ID)
+"""The metadata types of values that are one string in `document.data`."""
 
 # Visible characters less those that may follow a token of each kind.
 _NO_END = r"(?![!-+\--\\^-|~])"

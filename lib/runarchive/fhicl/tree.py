@@ -6,7 +6,7 @@ from bisect import bisect_right
 from functools import cached_property
 from typing import NamedTuple, TypeAlias, Union
 
-from runarchive.fhicl.grammar import TABLE, UNPRINTABLE
+from runarchive.fhicl.grammar import SCALARS, TABLE, UNPRINTABLE
 from runarchive.fhicl.pairs import Pairs, Value
 from runarchive.fhicl.source import INCLUDE_KEY, NO_COMMENTS, FhiclError, Source, line_ends
 
@@ -31,6 +31,7 @@ class Remark(NamedTuple):
 
 
 NO_REMARK = Remark("", "")
+_BARE = {kind: (("type", kind), ("comment", ""), ("annotation", "")) for kind in SCALARS}
 
 
 class Tree:
@@ -85,7 +86,10 @@ class Tree:
     def _metadata(self, name: str, node: Node) -> Pairs:
         kind, content, place, protection = node
         is_include = INCLUDE_KEY in name
-        comment, annotation = NO_REMARK if is_include else self.remark(place)
+        remark = NO_REMARK if is_include else self.remark(place)
+        if remark is NO_REMARK and protection == UNPROTECTED and kind in _BARE:
+            return Pairs(_BARE[kind])
+        comment, annotation = remark
         items: list[tuple[str, Value]] = [("type", kind), ("comment", comment)]
         if kind != TABLE or is_include:
             items.append(("annotation", annotation))
