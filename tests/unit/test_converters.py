@@ -361,6 +361,10 @@ def test_only_what_is_wanted_is_converted_and_generated() -> None:
         ("a\\b*c%", "a%5Cb%2Ac%25"),
         ("Résumé_µ", "Résumé_µ"),
         ("\udcff", "%FF"),
+        ("$(reboot)", "%24%28reboot%29"),
+        ("..", "%2E%2E"),
+        ("-x", "%2Dx"),
+        ("run2-beam+x,y:z=@1.5", "run2-beam+x,y:z=@1.5"),
         ("", "unknown"),
     ],
 )

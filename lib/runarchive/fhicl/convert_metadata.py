@@ -120,17 +120,18 @@ UNKNOWN_CONFIGURATION = "unknown"
 """The configuration name of a record that does not tell it."""
 
 
+_UNSAFE = re.compile("[\x00-\x20\"'`$&|;<>()\\[\\]{}\\\\*?!~#%\x7f-\xa0\u2028\u2029\ud800-\udfff]|\\A\\.+\\Z|\\A-")
+
+
 def configuration_name(config_name: str) -> str:
     """The name in artdaqDB: sub-configurations joined by '_', '/' in them '_', as DAQInterface itself stores it.
 
-    Characters that the library's queries cannot carry (quotes, backslashes, control characters, bytes that are no
-    UTF-8, '%', '*') become %XX of their bytes.
+    Characters that the library's queries cannot carry, or that its tools hand to a shell (quotes, backslashes, control
+    characters, bytes that are no UTF-8, '$', '*', ';', '%' and their like) become %XX of their bytes.
     """
     joined = "_".join(part.replace("/", "_") for part in config_name.split())
-    name = re.sub(
-        '[\x00-\x1f"\\\\%*\x7f-\xa0\u2028\u2029\ud800-\udfff]',
-        lambda match: "".join(f"%{byte:02X}" for byte in match.group().encode("utf-8", "surrogateescape")),
-        joined,
+    name = _UNSAFE.sub(
+        lambda match: "".join(f"%{byte:02X}" for byte in match.group().encode("utf-8", "surrogateescape")), joined
     )
     return name or UNKNOWN_CONFIGURATION
 
