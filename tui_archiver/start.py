@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
+from contextlib import suppress
 
 from runarchive.archive import Archive
+from runarchive.cli.output import talk
 from runarchive.errors import ExitCode
 from runarchive.keymap import load_keymap
 from tui_archiver.app import ConsoleApp, Options
@@ -15,9 +18,8 @@ from tui_archiver.theme import is_ascii_terminal
 
 def open_console(args: argparse.Namespace) -> int:
     """Open the console on the archive that the arguments name, the made-up one for `demo`; returns the exit status."""
-    actor = "console"
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        sys.stderr.write("tui-archiver: the console needs a terminal; name a command, see tui-archiver --help\n")
+        talk("tui-archiver: the console needs a terminal; name a command, see tui-archiver --help")
         return ExitCode.USAGE
     options = Options(
         ascii_only=args.ascii or is_ascii_terminal(),
@@ -28,17 +30,25 @@ def open_console(args: argparse.Namespace) -> int:
     if args.noun == "demo":
         from runarchive.cli.demo_command import prepare_demo
 
-        archive = Archive.open(prepare_demo(args), writable=not args.read_only, actor=actor)
+        archive = Archive.open(prepare_demo(args), writable=not args.read_only, actor="console")
     else:
-        archive = Archive.open(args.config, writable=args.write and not args.read_only, actor=actor)
+        archive = Archive.open(args.config, writable=args.write and not args.read_only, actor="console")
     app = ConsoleApp(archive, options)
     try:
         status = app.run(mouse=not args.no_mouse)
     finally:
-        if archive.working():
-            sys.stderr.write("finishing the runs in hand (ctrl+c leaves them to the next start)\n")
-        try:
-            archive.close()
-        except KeyboardInterrupt:
-            archive.stop(now=True)
+        finish(archive)
     return status if status is not None else app.return_code or ExitCode.DONE
+
+
+def finish(archive: Archive) -> None:
+    """Close the archive once its runs in hand are finished; the terminal may be gone by then."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    if archive.working():
+        with suppress(OSError):
+            talk("finishing the runs in hand (ctrl+c leaves them to the next start)")
+    try:
+        archive.close()
+    except KeyboardInterrupt:
+        archive.stop(now=True)
+        archive.close()

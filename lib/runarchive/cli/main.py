@@ -93,7 +93,7 @@ def build_parser(argv: Sequence[str]) -> Parser:
     parser.add_argument("--version", action="version", version=f"tui-archiver {__version__}")
     console = parser.add_argument_group("the console")
     console.add_argument("--ascii", action="store_true", help="marks, bars and lines in ASCII")
-    console.add_argument("--low-bandwidth", action="store_true", help="paint once a second, in the terminal's own colours")
+    console.add_argument("--low-bandwidth", action="store_true", help="paint once a second, in 16 colours")
     console.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
     commands = parser.add_subparsers(dest="noun", metavar="COMMAND", parser_class=Parser)
     wanted = _noun(argv)
