@@ -50,7 +50,7 @@ def table(draw: st.DrawFn, depth: int) -> str:
 
 @st.composite
 def whole_texts(draw: st.DrawFn) -> str:
-    """A text of the class that docs/fhicl.md promises to be unchanged on its way through artdaqDB."""
+    """A text of the class that docs/formats.md promises to be unchanged on its way through artdaqDB."""
     prolog = draw(st.lists(DOTTED, max_size=3, unique=True))
     main = draw(st.lists(DOTTED.filter(lambda name: name not in prolog), min_size=1, max_size=5, unique=True))
     text = "".join([draw(atom(name, 2)) for name in main])
