@@ -379,6 +379,16 @@ class TestDisk:
                 FilesystemDB(uri)
 
 
+class TestSystemMetadata:
+    def test_a_database_cut_off_before_its_first_record_is_mended(self, db: FilesystemDB) -> None:
+        (db.path / "SystemMetadata").mkdir(parents=True)
+        db.insert([document(1, "boot")])
+        (record,) = (db.path / "SystemMetadata").iterdir()
+        assert json.loads(record.read_text())["document"]["database_format"] == 3
+        db.insert([document(2, "boot")])
+        assert len(list((db.path / "SystemMetadata").iterdir())) == 1
+
+
 class TestRememberedListing:
     def test_a_new_process_need_not_read_a_large_index(
         self, db: FilesystemDB, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -32,8 +32,8 @@ def inspect_files(db: FilesystemDB) -> Iterator[Finding]:
     journal: dict[str, list[Entry]] = {}
     for line in Journal.of(db.path).read_on():
         journal.setdefault(line.collection, []).append(line.entry)
-    if not (db.path / SYSTEM_METADATA).is_dir() and db.collections():
-        yield Finding("metadata", SYSTEM_METADATA, "it is missing", "the next import, or any C++ tool, makes it")
+    if db.collections() and not db.has_metadata():
+        yield Finding("metadata", SYSTEM_METADATA, "it is missing", "the next import makes it")
     for collection in db.collections():
         yield from _inspect_collection(db, collection, journal.get(collection, []))
     for path in left_over(db.path):

@@ -315,17 +315,20 @@ class FilesystemDB:
 
     def _make_directories(self, collections: set[str]) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
-        metadata = self.path / SYSTEM_METADATA
-        for name in sorted(collections):
-            (self.path / name).mkdir(exist_ok=True)
-        if not metadata.is_dir():
+        if not self.has_metadata():
             from runarchive.artdaqdb.system_metadata import system_metadata
 
-            metadata.mkdir(exist_ok=True)
+            (self.path / SYSTEM_METADATA).mkdir(exist_ok=True)
             oid, text = system_metadata(self.uri)
             with NewFiles(self.path) as files:
-                files.add(metadata / f"{oid}.json", text.encode())
+                files.add(self.path / SYSTEM_METADATA / f"{oid}.json", text.encode())
                 files.move_in()
+        for name in sorted(collections):
+            (self.path / name).mkdir(exist_ok=True)
+
+    def has_metadata(self) -> bool:
+        """Whether the database has the record that says what it is."""
+        return (self.path / SYSTEM_METADATA).is_dir() and bool(self.document_files(SYSTEM_METADATA))
 
     def fold(self) -> None:
         """Bring every index up to date with what was written since, each at once and durably, and end the journal."""
