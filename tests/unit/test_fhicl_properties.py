@@ -40,6 +40,7 @@ def test_the_class_that_goes_through_unchanged(text: str) -> None:
 @given(SOUP)
 @example('c: {\n # see #include here\n t: 2\n }\nx: {\n y: 9\n z: "q"\n}\n')
 @example('a: "end\\\\"\nb: " c"\n')
+@example("#include \x00''")
 def test_any_text_is_parsed_or_refused_with_a_place(text: str) -> None:
     check(text)
 

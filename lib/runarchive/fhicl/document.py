@@ -54,7 +54,7 @@ def members_text(document: FhiclDocument) -> str:
     The same text as `write_json` of the same pairs, several times faster.
     """
     tree = document.tree
-    if not tree.is_plain:
+    if not tree.source.is_plain:
         stored = Pairs([("data", document.data), ("metadata", document.metadata), ("search", [])])
         return write_json(Pairs([("document", stored), ("comments", _comments(document))]))[2:-2]
     try:

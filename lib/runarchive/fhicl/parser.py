@@ -85,7 +85,7 @@ class _Parser:
     def __init__(self, source: Source) -> None:
         self.text = source.text
         self.bindings = Bindings(self.fail)
-        self.checked = UNPRINTABLE.search(self.text) is not None or "\\" in self.text
+        self.checked = not source.is_plain or "\\" in self.text
 
     def fail(self, place: int, reason: str) -> NoReturn:
         """Refuse the text at this place."""

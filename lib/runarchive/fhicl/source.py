@@ -7,6 +7,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 
 from runarchive.errors import ArchiveError, Code
+from runarchive.fhicl.grammar import UNPRINTABLE
 from runarchive.model import Phase
 
 INCLUDE_KEY = "fhicl_pound_include_"
@@ -45,12 +46,14 @@ class FhiclError(ArchiveError):
 class Source:
     """What the parser works on: `text` holds one character a byte, ends every line with LF, and holds no include lines.
 
-    `comments` maps lines (as the library counts them for comments) to comments; `includes` says how many were replaced;
-    `swallowed` is what the library loses because an `#include` takes everything up to the next quote.
+    `comments` maps lines (as the library counts them for comments) to comments; `is_plain` says that there are no control
+    characters but line ends and tabs; `includes` is how many were replaced, `swallowed` what the library loses because
+    an `#include` takes everything up to the next quote.
     """
 
     text: str
     comments: dict[int, str]
+    is_plain: bool
     includes: int = 0
     swallowed: tuple[str, ...] = ()
 
@@ -65,6 +68,7 @@ def prepare(text: str | bytes) -> Source:
     original = decoded(text)
     if not original:
         raise FhiclError("the text is empty", 1, 1)
+    is_plain = UNPRINTABLE.search(original) is None
     comments = scan_comments(original) if "#" in original or "//" in original else {}
     taken: list[str] = []
     if "#include" in original:
@@ -75,7 +79,7 @@ def prepare(text: str | bytes) -> Source:
         original += "\n"
     if "#include" in original:
         _refuse_include_lines(original)
-    return Source(original, comments, len(taken), tuple(text for text in taken if text.strip()))
+    return Source(original, comments, is_plain, len(taken), tuple(text for text in taken if text.strip()))
 
 
 def _replace_includes(text: str, taken: list[str]) -> str:

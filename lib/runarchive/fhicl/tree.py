@@ -6,7 +6,7 @@ from bisect import bisect_right
 from functools import cached_property
 from typing import NamedTuple, TypeAlias, Union
 
-from runarchive.fhicl.grammar import SCALARS, TABLE, UNPRINTABLE
+from runarchive.fhicl.grammar import SCALARS, TABLE
 from runarchive.fhicl.pairs import Pairs, Value
 from runarchive.fhicl.source import INCLUDE_KEY, NO_COMMENTS, FhiclError, Source, line_ends
 
@@ -51,11 +51,6 @@ class Tree:
                 raise FhiclError(f"{name} is indexed: names like a[0] cannot be stored", 1, 1)
         self.comments = tuple(sorted(source.comments.items())) or NO_COMMENTS
         self.canonical: str | None = None
-
-    @cached_property
-    def is_plain(self) -> bool:
-        """Whether the text has no control characters but line ends and tabs."""
-        return UNPRINTABLE.search(self.source.text) is None
 
     @cached_property
     def repeats(self) -> bool:
