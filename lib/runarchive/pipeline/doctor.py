@@ -15,7 +15,6 @@ from runarchive.model import CheckResult, Verdict
 from runarchive.pipeline.stores import Stores
 from runarchive.records_dir import scan_records
 
-
 MOST_FINDINGS = 3
 
 

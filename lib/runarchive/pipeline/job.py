@@ -254,7 +254,11 @@ class JobRun:
             return self._after_failure(task, done, done.failure, attempts)
         self._streaks[task.stage].ends()
         self._stages[task.run] = (*self._stages.get(task.run, ()), task.stage)
-        self.observer.run_done(task.run, task.stage, done.run.reason)
+        held = _held(done)
+        if held is None:
+            self.observer.run_done(task.run, task.stage, done.run.reason)
+        else:
+            self.observer.attempt_failed(task.run, task.stage, task.tries + 1, attempts, held, None)
         stage = next_stage(
             self.plan.kind, done.run, done.evidence, self.options, asked=self.asked, after=task.stage
         )
@@ -288,11 +292,9 @@ class JobRun:
         run = done.run
         if failure is not None:
             result = RunResult.CANCELLED if failure.code == Code.CANCELLED else RunResult.FAILED
-        elif run.state in (RunState.CONFLICT, RunState.PARTIAL, RunState.FAILED) or not done.passed:
-            result = RunResult.FAILED
-            failure = ArchiveError(_CODE_OF_STATE.get(run.state, Code.MISMATCH), run.reason, run=run.run).failure
         else:
-            result = RunResult.DONE
+            failure = _held(done)
+            result = RunResult.FAILED if failure is not None else RunResult.DONE
         stages = self._stages.get(task.run, ())
         outcome = RunOutcome(
             task.run, result, run.state, stages, run.reason, failure, task.tries + 1, done.seconds
@@ -321,6 +323,14 @@ class JobRun:
             interrupted=self.interrupted,
             remaining=self.plan.remaining,
         )
+
+
+def _held(done: Done) -> Failure | None:
+    """Why a stage that ran through leaves its run in a state that needs a person or another try; None if it does not."""
+    run = done.run
+    if run.state in (RunState.CONFLICT, RunState.PARTIAL, RunState.FAILED) or not done.passed:
+        return ArchiveError(_CODE_OF_STATE.get(run.state, Code.MISMATCH), run.reason, run=run.run).failure
+    return None
 
 
 _CODE_OF_STATE = {RunState.CONFLICT: Code.CONFLICT, RunState.PARTIAL: Code.PARTIAL, RunState.OUTDATED: Code.CONFLICT}
