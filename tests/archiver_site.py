@@ -21,10 +21,14 @@ from typing import Any
 import yaml
 
 from runarchive.archive import Archive
+from runarchive.artdaqdb.export import export_configuration
+from runarchive.artdaqdb.store import open_store
 from runarchive.cli import run_archiver
 from runarchive.config import load_config
 from runarchive.model import Run, RunState, Store
 from runarchive.records_dir.make import make_records
+from runarchive.ucondb.blob import Blob, unpack
+from runarchive.ucondb.embedded import open_client
 
 LIMIT_SECONDS = 30.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -174,6 +178,30 @@ class Site:
     def states(self) -> dict[int, RunState]:
         """The state of every run as the stores show it now."""
         return {number: run.state for number, run in self.look().items()}
+
+    def exported(self, run: int) -> dict[str, str]:
+        """The FHiCL text of each entity of a run, as artdaqDB exports it."""
+        store = open_store(load_config(self.config_file).artdaq_db.database_uri)
+        try:
+            (name,) = store.configurations_of(run)
+            return {file.entity: file.text for file in export_configuration(store, name).files}
+        finally:
+            store.close()
+
+    def blob(self, run: int) -> Blob:
+        """What the blob of a run in UconDB holds."""
+        return unpack(self.blob_bytes(run))
+
+    def blob_bytes(self, run: int) -> bytes:
+        """The blob of a run in UconDB."""
+        ucon = load_config(self.config_file).ucon_db
+        client = open_client(
+            ucon.server_url, ucon.folder_name, ucon.object_name, user=ucon.writer_user, password=ucon.writer_password
+        )
+        try:
+            return client.get(run)
+        finally:
+            client.close()
 
     def held(self, store: Store) -> set[int]:
         """The runs that a store holds."""

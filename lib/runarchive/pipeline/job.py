@@ -326,7 +326,7 @@ class JobRun:
 
 
 def _held(done: Done) -> Failure | None:
-    """Why a stage that ran through leaves its run in a state that needs a person or another try; None if it does not."""
+    """Why a stage that ran through leaves its run where a person or another try is needed; None if it does not."""
     run = done.run
     if run.state in (RunState.CONFLICT, RunState.PARTIAL, RunState.FAILED) or not done.passed:
         return ArchiveError(_CODE_OF_STATE.get(run.state, Code.MISMATCH), run.reason, run=run.run).failure
