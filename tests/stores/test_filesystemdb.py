@@ -13,13 +13,22 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runarchive.artdaqdb import files as files_module
 from runarchive.artdaqdb.check import check_store
 from runarchive.artdaqdb.export import export_configuration, write_export
 from runarchive.artdaqdb.filesystem_check import reindex, reindex_sibling
 from runarchive.artdaqdb.filesystemdb import FilesystemDB
-from runarchive.artdaqdb.index import TABLES, IndexProblem, parse_configurations, parse_index
+from runarchive.artdaqdb.index import (
+    TABLES,
+    Entry,
+    IndexProblem,
+    build_index,
+    parse_configurations,
+    parse_index,
+)
 from runarchive.artdaqdb.journal import JOURNAL_FILE
 from runarchive.artdaqdb.store import NewDocument
 from runarchive.errors import ArchiveError, Code
@@ -289,6 +298,14 @@ class TestIndex:
         place.write_text(place.read_text()[:300])
         assert "unreadable" in kinds(opened(db.path))
         assert len(export_configuration(opened(db.path), "1/demo").files) == 1
+
+    @given(st.lists(st.tuples(st.text(max_size=6), st.lists(st.text(max_size=4), max_size=4)), max_size=5))
+    def test_an_index_is_read_as_it_was_written(self, rows: list[tuple[str, list[str]]]) -> None:
+        entries = [Entry(str(n), name, tuple((one, name) for one in more)) for n, (name, more) in enumerate(rows)]
+        index = build_index(entries)
+        assert parse_index(index.text()) == index
+        quick = parse_configurations(index.text())
+        assert quick.tables["configurations.name"] == index.tables["configurations.name"]
 
     def test_a_sibling_leaves_the_original_alone(self, peer: Path, tmp_path: Path) -> None:
         shutil.copytree(peer / "db_trees" / STAGES[2] / "python_db", tmp_path / "db")

@@ -314,7 +314,10 @@ class FilesystemDB:
         return self.path / one.collection / f"{one.entry.id}.json"
 
     def _make_directories(self, collections: set[str]) -> None:
+        missing = [path for path in (self.path, *self.path.parents) if not path.exists()]
         self.path.mkdir(parents=True, exist_ok=True)
+        for path in missing:
+            sync_directory(path.parent)
         if not self.has_metadata():
             from runarchive.artdaqdb.system_metadata import system_metadata
 
@@ -324,7 +327,9 @@ class FilesystemDB:
                 files.add(self.path / SYSTEM_METADATA / f"{oid}.json", text.encode())
                 files.move_in()
         for name in sorted(collections):
-            (self.path / name).mkdir(exist_ok=True)
+            if not (self.path / name).is_dir():
+                (self.path / name).mkdir(exist_ok=True)
+                sync_directory(self.path)
 
     def has_metadata(self) -> bool:
         """Whether the database has the record that says what it is."""

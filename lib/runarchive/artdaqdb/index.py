@@ -8,6 +8,7 @@ alias and run to ids; `configurations.assigned` maps configurations to times. No
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -144,14 +145,19 @@ class Index:
         return "{\n" + ",\n".join(members) + "\n}"
 
 
+_NOT_PLAIN = re.compile(r"[\x00-\x09\x0b-\x1f\\]")
+
+
 def quote(text: str) -> str:
     """A JSON string of this text, non-ASCII characters as they are."""
     return json.dumps(text, ensure_ascii=False)
 
 
 def _array(name: str, values: list[str]) -> str:
-    listed = json.dumps(values, ensure_ascii=False, separators=(",\n", ":"))
-    return f"{quote(name)} : [\n{listed[1:-1]}\n]"
+    listed = '",\n"'.join(values)
+    if not values or _NOT_PLAIN.search(listed) or listed.count('"') != 2 * (len(values) - 1):
+        listed = json.dumps(values, ensure_ascii=False, separators=(",\n", ":"))[2:-2]
+    return f'{quote(name)} : [\n"{listed}"\n]' if values else f"{quote(name)} : [\n\n]"
 
 
 def _ids(value: Any, where: str) -> list[str]:

@@ -12,6 +12,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from runarchive.artdaqdb.files import sync_directory
 from runarchive.artdaqdb.index import Entry
 
 JOURNAL_FILE = ".archiver-journal"
@@ -99,6 +100,8 @@ class Journal:
                 while view:
                     view = view[os.write(descriptor, view) :]
                 os.fdatasync(descriptor)
+                if not size:
+                    sync_directory(self.path.parent)
             except OSError:
                 os.ftruncate(descriptor, size)
                 raise
