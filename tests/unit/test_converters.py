@@ -478,3 +478,27 @@ def test_text_that_the_library_swallows_is_named() -> None:
     assert [problem for problem in made.problems if "#include" in problem] == [
         "x.fcl: artdaqDB loses the text behind an `#include`; originals has it"
     ]
+
+
+LONG = 200_000
+
+
+@pytest.mark.parametrize("kind", sorted(CONVERTERS))
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"Config name: x" + b" " * LONG + b"y",
+        b"DAQInterface stop time: x" + b"\t " * LONG + b"y",
+        b"a: [ " + b'"x", ' * LONG + b"]",
+        b"a: [" * LONG,
+        b"export A=1\n" + b"more\n" * LONG,
+        b"export A=x" + b" " * LONG + b"y",
+        b"l: [ a,\n" + b"b,\n" * LONG,
+        b'host port label rank\n"' + b'"a" ' * LONG,
+        b"#" * LONG + b'\n"' * LONG,
+        b"\\u" * LONG,
+    ],
+    ids=lambda data: data[:12],
+)
+def test_long_hostile_lines_take_no_more_time_than_their_length(kind: str, data: bytes) -> None:
+    assert CONVERTERS[kind](data).isascii()

@@ -34,18 +34,20 @@ def convert_settings(data: bytes) -> str:
 
 def _settings(lines: list[str]) -> Iterator[tuple[str, str]]:
     """Every key with its raw value; a list that is open at the end of its line goes on in lines without a colon."""
-    name, value = "", ""
+    name, parts, is_open = "", list[str](), False
     for line in lines:
         text = without_comment(line.strip())
         key, colon, rest = text.partition(":")
         if colon:
-            if value or name:
-                yield name, value
-            name, value = key, f" {rest}"
-        elif text and value.lstrip().startswith("[") and "]" not in value:
-            value += f" {text}"
-    if value or name:
-        yield name, value
+            if parts:
+                yield name, " ".join(parts)
+            name, parts = key, [rest]
+            is_open = rest.lstrip().startswith("[") and "]" not in rest
+        elif is_open:
+            parts.append(text)
+            is_open = "]" not in text
+    if parts:
+        yield name, " ".join(parts)
 
 
 def _setting(value: str) -> str:
@@ -70,23 +72,24 @@ def convert_environment(data: bytes) -> str:
 
 def _exports(lines: list[str]) -> Iterator[tuple[str, str]]:
     """Every exported variable with its raw value. DAQInterface quotes nothing, so a value may run over lines."""
-    name, parts = "", [""]
+    name, parts, opened = "", list[str](), ""
     for line in lines:
         match = _EXPORT.fullmatch(line)
         if match:
             if name:
                 yield name, "\n".join(parts)
             name, parts = match.group(1), [match.group(2)]
-        elif name and (_is_open(parts) or not (line.lstrip().startswith("#") or _ASSIGNMENT.match(line))):
+            opened = _open_quote(match.group(2).lstrip())
+        elif name and (opened or not (line.lstrip().startswith("#") or _ASSIGNMENT.match(line))):
             parts.append(line)
+            opened = "" if opened and opened in line else opened
     if name:
         yield name, "\n".join(parts)
 
 
-def _is_open(parts: list[str]) -> bool:
-    """Whether a value began with a quote that is not closed yet."""
-    text = "\n".join(parts).lstrip()
-    return text[:1] in ("'", '"') and text.find(text[0], 1) < 0
+def _open_quote(value: str) -> str:
+    """The quote that a value begins with and does not close, or ""."""
+    return value[:1] if value[:1] in ("'", '"') and value.find(value[0], 1) < 0 else ""
 
 
 def _shell_value(value: str) -> str:
@@ -97,7 +100,10 @@ def _shell_value(value: str) -> str:
         behind = value[end + 1 :]
         if end > 0 and (not behind or re.fullmatch(r"[ \t]+#[^\n]*", behind)):
             return value[1:end]
-    return re.sub(r"[ \t]+#[^\n]*\Z", "", value)
+    last = value.rfind("\n") + 1
+    marks = (mark.start() for mark in re.finditer("#", value[last:]))
+    place = next((last + mark for mark in marks if mark and value[last + mark - 1] in " \t"), len(value))
+    return value[:place].rstrip(" \t")
 
 
 def convert_ranks(data: bytes) -> str:

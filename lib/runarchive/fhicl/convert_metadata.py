@@ -98,12 +98,9 @@ def convert_metadata(data: bytes) -> str:
 
 
 def _values(data: bytes, name: str) -> list[str]:
-    found: list[str] = []
-    for line in lines_of(decode(data)):
-        match = re.fullmatch(rf"\s*{name}\s*:\s*(\S.*?)\s*", line)
-        if match:
-            found.append(match.group(1))
-    return found
+    """The values, none of them empty, of every line whose key matches `name`."""
+    pairs = (line.partition(":") for line in lines_of(decode(data)))
+    return [value.strip() for key, _, value in pairs if value.strip() and re.fullmatch(name, key.strip())]
 
 
 def config_names(data: bytes) -> tuple[str, ...]:

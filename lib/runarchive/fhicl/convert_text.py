@@ -22,6 +22,7 @@ _UNCARRIED = re.compile(
 )
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_END_OF_ELEMENT = re.compile(r"\s*(?:[,\]]|\Z)")
 _DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)+")
 
 
@@ -180,8 +181,7 @@ class _ListScanner:
                 return None
             inside = self.text[self.place + 1 : end].replace(f"\\{char}", char)
             self.place = end + 1
-            following = self.text[self.place :].lstrip()
-            return quote(inside) if following[:1] in ("", ",", "]") else None
+            return quote(inside) if _END_OF_ELEMENT.match(self.text, self.place) else None
         end = self.place
         while end < len(self.text) and self.text[end] not in ",]":
             end += 1

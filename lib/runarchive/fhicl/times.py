@@ -25,7 +25,7 @@ _FULL_NAMES = ("january", "february", "march", "april", "june", "july", "august"
 _MONTH |= {name: _MONTH[name[:3]] for name in (*_FULL_NAMES, "december")}
 _CLOCK = re.compile(r"(\d{1,2}):(\d\d):(\d\d)")
 _ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d:\d\d:\d\d)(?:Z|\+00:?00| UTC)")
-_LINE = re.compile(rb"^[ \t]*DAQInterface (start|stop) time[ \t]*:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
+_LINE = re.compile(rb"^[ \t]*DAQInterface (start|stop) time[ \t]*:(.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,5 +86,7 @@ def run_times(metadata: bytes) -> RunTimes:
     starts: list[str] = []
     stops: list[str] = []
     for which, value in _LINE.findall(metadata.replace(b"\r\n", b"\n").replace(b"\r", b"\n")):
-        (starts if which == b"start" else stops).append(value.decode("utf-8", "surrogateescape"))
+        text = value.decode("utf-8", "surrogateescape").strip()
+        if text:
+            (starts if which == b"start" else stops).append(text)
     return RunTimes(tuple(starts), tuple(stops))
