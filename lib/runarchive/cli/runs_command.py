@@ -42,6 +42,5 @@ def line(run: Run) -> str:
     """One run on one line: number, start, marks, state, configuration, reason."""
     start = f"{run.start:%Y-%m-%d %H:%M}" if run.start else "-"
     marks = " ".join(run.marks.of(store).glyph for store in Store)
-    tries = f" ({run.attempts} attempts)" if run.attempts > 1 else ""
-    text = f"{run.run:>8}  {start:16}  {marks}  {run.state:9}  {clean(run.configuration)}  {clean(run.reason)}{tries}"
+    text = f"{run.run:>8}  {start:16}  {marks}  {run.state:9}  {clean(run.configuration)}  {clean(run.reason)}"
     return text.rstrip()

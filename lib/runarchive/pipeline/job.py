@@ -269,7 +269,9 @@ class JobRun:
 
     def _after_failure(self, task: Task, done: Done, failure: Failure, attempts: int) -> Task | None:
         if Code(failure.code) in STAGE_ENDING:
+            self.observer.attempt_failed(task.run, task.stage, task.tries + 1, attempts, failure, None)
             self._close(task.stage, failure)
+            return Task(task.run, task.stage)
         outage = is_outage(failure)
         if outage and self._streaks[task.stage].meets(task.run):
             self._pause(task.stage, failure.message)

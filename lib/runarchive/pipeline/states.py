@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from runarchive.model import Mark, Marks, Run, RunState, Stage
+from runarchive.model import Mark, Marks, Run, RunState, Stage, Store
 from runarchive.pipeline.evidence import (
     VERDICT_MARK,
     WHOLE,
@@ -79,10 +79,10 @@ def marks_of(evidence: Evidence) -> Marks:
     ucondb = Mark.LISTED if evidence.ucondb else Mark.MISSING
     if migrated is not None:
         ucondb = VERDICT_MARK[migrated.verdict]
-    failed = evidence.failed
-    if failed is not None and failed.stage is Stage.IMPORT and artdaqdb is Mark.MISSING:
+    where = evidence.failed.failure.store if evidence.failed is not None else None
+    if where is Store.ARTDAQDB and artdaqdb is Mark.MISSING:
         artdaqdb = Mark.ERROR
-    if failed is not None and failed.stage is Stage.MIGRATE and ucondb is Mark.MISSING:
+    if where is Store.UCONDB and ucondb is Mark.MISSING:
         ucondb = Mark.ERROR
     return Marks(_filesystem_mark(evidence), artdaqdb, ucondb)
 

@@ -30,9 +30,9 @@ class Prepared:
     @property
     def reason(self) -> str:
         """What a shifter should know of this run although it is archived."""
-        notes = [f"{name} in originals only" for name, _ in self.conversion.refused]
-        if not self.facts.ended:
-            notes.insert(0, "no stop time")
+        notes = ["no stop time"] if not self.facts.ended else []
+        notes += self.conversion.problems
+        notes += [f"{name} in originals only" for name, _ in self.conversion.refused]
         return ", ".join(notes[:3]) + (f" and {len(notes) - 3} more" if len(notes) > 3 else "")
 
 

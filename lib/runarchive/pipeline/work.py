@@ -16,6 +16,7 @@ from runarchive.pipeline.evidence import WHOLE, Evidence, FailureEvidence, HopEv
 from runarchive.pipeline.import_stage import run_import
 from runarchive.pipeline.migrate_stage import run_migrate
 from runarchive.pipeline.transitions import check_transition
+from runarchive.pipeline.trouble import STAGE_ENDING
 from runarchive.pipeline.verify_stage import run_verify
 from runarchive.pipeline.views import JobOptions
 
@@ -112,23 +113,23 @@ class Worker:
         self, evidence: Evidence, stage: Stage, attempt: int | None, failure: Failure, began: float
     ) -> Done:
         seconds = time.monotonic() - began
-        cancelled = failure.code == Code.CANCELLED
+        blameless = failure.code == Code.CANCELLED or Code(failure.code) in STAGE_ENDING
         if stage is Stage.VERIFY:
             check = CheckResult("verify", Verdict.UNKNOWN, failure.message, failure.hint, seconds)
             self._ledger.history.record_checks([check], run=evidence.run, stage=stage, job=self._job)
             return Done(self._memory.derive(evidence), evidence, failure, (check,), seconds)
         before = evidence.failed
         again = before is not None and before.stage is stage
-        tries = (before.attempts if before is not None and again else 0) + (0 if cancelled else 1)
+        tries = (before.attempts if before is not None and again else 0) + (0 if blameless else 1)
         after = replace(evidence, in_hand=None)
-        if not cancelled:
+        if not blameless:
             record = evidence.record.fingerprint if evidence.record else ""
             after = replace(after, failed=FailureEvidence(stage, failure, tries, record))
         with self._ledger.transaction():
             run = self._memory.save([after])[0]
             if attempt is not None:
                 self._ledger.history.end_attempt(
-                    attempt, failure, Outcome.CANCELLED if cancelled else Outcome.FAILED
+                    attempt, failure, Outcome.CANCELLED if failure.code == Code.CANCELLED else Outcome.FAILED
                 )
             self._event(run, stage, f"{run.run} {stage} failed, attempt {tries}: {failure.message}", Severity.ERROR)
         return Done(run, after, failure, seconds=seconds)
