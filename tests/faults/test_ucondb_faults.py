@@ -271,6 +271,15 @@ def test_kill_9_of_the_server_keeps_every_acknowledged_put_and_no_half_one(tmp_p
     connection.close()
 
 
+def test_a_nonce_is_good_from_its_first_microsecond() -> None:
+    guard = Guard(Users.single("writer", "secret"))
+    for _ in range(200):
+        challenge = Challenge.read(guard.challenge("public.f"))
+        assert challenge is not None
+        given = Credentials(challenge.answer("writer", "secret", "POST", "/app/put"), "POST", "/put")
+        assert guard.judge("public.f", given) is Judgement.ACCEPTED
+
+
 def test_credentials_cannot_be_used_again_elsewhere_or_with_a_made_up_nonce() -> None:
     guard = Guard(Users.single("writer", "secret"))
     challenge = Challenge.read(guard.challenge("public.f"))

@@ -80,7 +80,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         make_roles(dsn)
         storage = PostgresStorage(dsn)
     storage.create_folder(FolderName.parse("test01"))
-    server = RunningServer(UconApp(storage, Users.single(USER, PASSWORD)), host="127.0.0.1", port=0)
+    server = RunningServer(UconApp(storage, Users.single(USER, PASSWORD), allow_drop=True), host="127.0.0.1", port=0)
     yield server.start()
     server.stop()
 

@@ -121,12 +121,15 @@ def test_credentials_are_asked_for_before_the_body_has_come(url: str) -> None:
         assert connection.recv(65536).startswith(b"HTTP/1.1 401 ")
 
 
-def test_stalled_uploads_hold_up_nobody(url: str) -> None:
+@pytest.mark.parametrize(
+    ("first_bytes", "number"),
+    [(b"POST /app/data/f/o/key=2 HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nsome", 10), (b"", 100)],
+)
+def test_stalled_connections_hold_up_nobody(url: str, first_bytes: bytes, number: int) -> None:
     put(url, "1", b"x")
-    head = b"POST /app/data/f/o/key=2 HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nsome"
-    stalled = [socket.create_connection(address(url), timeout=20) for _ in range(8)]
+    stalled = [socket.create_connection(address(url), timeout=20) for _ in range(number)]
     for connection in stalled:
-        connection.sendall(head)
+        connection.sendall(first_bytes)
     for path in ("version", "data/f/o/key=1", "versions?folder=f&object=o"):
         assert requests.get(f"{url}/{path}", timeout=5).status_code == 200
     assert put(url, "3", b"y").status_code == 200
@@ -146,12 +149,17 @@ def test_an_upload_above_the_limit_is_refused(tmp_path: Path) -> None:
         client.close()
 
 
-def test_an_upload_that_comes_too_slowly_is_ended(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_that_comes_too_slowly_is_ended(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(url, "1", b"x")
     monkeypatch.setattr("runarchive.ucondb.server.body._SECONDS_AT_LEAST", -1.0)
-    answer = put(url, "1", b"x" * 10)
-    assert (answer.status_code, answer.text) == (408, "The body comes too slowly")
-    monkeypatch.undo()
-    assert get(url, "data/f/o/key=1").status_code == 404
+    with socket.create_connection(address(url), timeout=20) as connection:
+        head = b"POST /app/lookup_versions?folder=f&object=o HTTP/1.1\r\nHost: x\r\nContent-Length: 15\r\n\r\n"
+        connection.sendall(head + b'{"keys')
+        answer = b""
+        while piece := connection.recv(65536):
+            answer += piece
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert answer.endswith(b"The body comes too slowly")
 
 
 @pytest.mark.parametrize(
@@ -303,6 +311,25 @@ def test_tls_is_verified_and_may_ask_for_a_certificate(tmp_path: Path) -> None:
             with pytest.raises(ArchiveError) as caught:
                 client(verify=str(files.ca), **wrong).ping()
             assert caught.value.code in (Code.BAD_CERTIFICATE, Code.CONNECTION_CUT)
+
+
+def test_a_silent_connection_does_not_hold_up_tls(tmp_path: Path) -> None:
+    files = make_certificates(tmp_path)
+    with serving(tmp_path, certificate=str(files.server)) as url:
+        with socket.create_connection(address(url), timeout=20) as silent:
+            answer = requests.get(f"{url}/version", verify=str(files.ca), timeout=5)
+            assert answer.text == "3.9.7"
+            silent.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert requests.get(f"{url}/version", verify=str(files.ca), timeout=5).status_code == 200
+
+
+def test_a_folder_is_not_emptied_unless_allowed(url: str) -> None:
+    put(url, "1", b"x")
+    for drop, status in (("yes", 405), ("no", 200)):
+        params = {"folder": "f", "drop": drop}
+        answer = requests.get(f"{url}/create_folder", params=params, auth=HTTPDigestAuth(*AUTH), timeout=20)
+        assert answer.status_code == status
+    assert get(url, "data/f/o/key=1").content == b"x"
 
 
 def test_others_are_not_served_without_tls_unless_told(tmp_path: Path) -> None:

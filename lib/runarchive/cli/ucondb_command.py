@@ -61,6 +61,7 @@ def _configure_serve(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--tls-key", metavar="PEM", type=Path, help="its key, if not in the same file")
     serve.add_argument("--client-ca", metavar="PEM", type=Path, help="serve only clients with a certificate of it")
     serve.add_argument("--plain-http", action="store_true", help="serve other machines without TLS")
+    serve.add_argument("--allow-drop", action="store_true", help="let create_folder?drop=yes empty a folder")
     serve.add_argument("--max-upload", metavar="MB", type=int, default=1024, help="largest blob; default: %(default)s")
     serve.add_argument("--threads", type=int, default=24, help="requests at a time; default: %(default)s")
 
@@ -173,7 +174,9 @@ def _serve(args: argparse.Namespace) -> int:
         except ValueError as error:
             raise UsageError(str(error)) from None
     server = RunningServer(
-        UconApp(storage, users, prefix="/" + args.prefix.strip("/"), read_only=args.read_only),
+        UconApp(
+            storage, users, prefix="/" + args.prefix.strip("/"), read_only=args.read_only, allow_drop=args.allow_drop
+        ),
         host=args.host, port=args.port, threads=args.threads, max_body=args.max_upload << 20,
         certificate=str(args.tls_cert or ""), private_key=str(args.tls_key or ""),
         client_ca=str(args.client_ca or ""),

@@ -104,7 +104,7 @@ class UconClient:
         """
         source = self.uri
         if cache is not None and cache.source == source and cache.versions:
-            news = retried(lambda: self._versions((("tr_since", f"{cache.newest - OVERLAP_SECONDS:.6f}"),)))
+            news = retried(lambda: self._versions((("tr_since", f"{max(0.0, cache.newest - OVERLAP_SECONDS):.6f}"),)))
             if news is not None:
                 return make_listing(source, merge(cache, news), exists=True, incremental=True)
         if self.postgres_dsn:

@@ -81,7 +81,8 @@ class Transport:
     ) -> None:
         parts = urlsplit(server_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError([f"ucon_db.server_url: {server_url!r} is no http:// or https:// URL"])
+            shown = server_url.rpartition("@")[2]
+            raise ConfigError([f"ucon_db.server_url: {shown!r} is no http:// or https:// URL"])
         if parts.username or parts.password:
             raise ConfigError(["ucon_db.server_url: user and password belong to writer_user and writer_password"])
         self.base = server_url.rstrip("/")

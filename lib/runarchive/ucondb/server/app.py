@@ -52,7 +52,11 @@ _TOO_MANY_DIGITS = 19
 
 
 class UconApp:
-    """One server's answers; `read_only` refuses all writing, `open_writing` asks nobody for credentials."""
+    """One server's answers.
+
+    `read_only` refuses all writing, `open_writing` asks nobody for credentials, `allow_drop` lets `create_folder` empty
+    a folder that exists.
+    """
 
     def __init__(
         self,
@@ -62,12 +66,14 @@ class UconApp:
         prefix: str = "/app",
         read_only: bool = False,
         open_writing: bool = False,
+        allow_drop: bool = False,
     ) -> None:
         self.storage = storage
         self.prefix = prefix
         self._guard = Guard(users)
         self._read_only = read_only
         self._open_writing = open_writing
+        self._allow_drop = allow_drop
         self._calls: dict[str, Callable[[Request], Response]] = {
             "version": lambda request: text(VERSION),
             "probe": lambda request: text("OK", headers=EXTRA_HEADERS),
@@ -165,8 +171,8 @@ class UconApp:
         except ValueError:
             raise bad_request("The body is no JSON object") from None
         found = self._look_up(request, folder, wanted)
-        records = (b"\x1e" + _json_line(version, folder.qualified) + b"\n" for version in found)
-        body = b"".join(records)
+        values = (None if version is None else metadata(version, folder.qualified) for version in found)
+        body = "".join(f"\x1e{json.dumps(value)}\n" for value in values).encode()
         return Response("200 OK", JSON_SEQUENCE, (body,), len(body))
 
     def _look_up(self, request: Request, folder: FolderName, wanted: dict[str, Any]) -> Iterable[StoredVersion | None]:
@@ -265,10 +271,13 @@ class UconApp:
             raise HttpError(text("Empty folder name", "400 Bad Request", headers=EXTRA_HEADERS))
         folder = self._folder_name(given)
         self._authorize(request, given, folder.qualified)
+        drop = request.flag("drop")
+        if drop and not self._allow_drop and self.storage.has_folder(folder):
+            raise HttpError(text("Folders are not dropped here", "405 Method Not Allowed", headers=EXTRA_HEADERS))
         try:
             self.storage.create_folder(
                 folder, owner=request.one("owner") or "", read=_list(request.one("read")),
-                write=_list(request.one("write")), drop=request.flag("drop"),
+                write=_list(request.one("write")), drop=drop,
             )
         except RoleMissing as error:
             raise bad_request(str(error)) from None
@@ -346,15 +355,11 @@ def _names(request: Request, names: list[str], headers: Headers = ()) -> Respons
     return json_text(names, headers)
 
 
-def _json_line(version: StoredVersion | None, folder: str) -> bytes:
-    return json.dumps(None if version is None else metadata(version, folder)).encode()
-
-
 def _json_list(versions: Iterator[StoredVersion], folder: str) -> Iterator[bytes]:
     """A JSON list, sent while it is read from the database."""
     start = b"["
     while batch := list(itertools.islice(versions, _BATCH)):
-        yield start + b", ".join(_json_line(version, folder) for version in batch)
+        yield start + json.dumps([metadata(version, folder) for version in batch])[1:-1].encode()
         start = b", "
     yield b"]" if start == b", " else b"[]"
 

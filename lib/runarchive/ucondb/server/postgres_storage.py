@@ -209,7 +209,7 @@ class PostgresStorage(Storage):
     def _connection(self) -> extensions.connection:
         connection: extensions.connection | None = getattr(self._local, "connection", None)
         if connection is None or connection.closed:
-            options = f"-c statement_timeout={_STATEMENT_SECONDS * 1000}"
+            options = f"-c statement_timeout={_STATEMENT_SECONDS * 1000} -c synchronous_commit=on"
             try:
                 connection = psycopg2.connect(self._dsn, connect_timeout=10, options=options)
             except psycopg2.OperationalError as error:

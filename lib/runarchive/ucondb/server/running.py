@@ -22,7 +22,9 @@ from runarchive.ucondb.server.body import RequestBody
 MAX_BODY = 1 << 30
 _THREADS = 24
 _IDLE_SECONDS = 30
+_LINGER_SECONDS = 2
 _KEPT_OPEN = 500
+_READ_BYTES = 1 << 17
 _LONGEST_HEADERS = 64 * 1024
 _log = logging.getLogger("runarchive.ucondb.server")
 
@@ -40,17 +42,38 @@ class _Request(HTTPRequest):
         if self.chunked_write:
             self.conn.wfile.write(b"0\r\n\r\n")
         if not body.finished:
+            # Nobody wants this body; a client that does not send it keeps the thread for no longer than this.
+            self.conn.socket.settimeout(_LINGER_SECONDS)
             body.drop()
+            self.conn.socket.settimeout(self.server.timeout)
         self.close_connection = self.close_connection or not body.finished
 
 
 class _Connection(HTTPConnection):
     RequestHandlerClass = _Request
+    rbufsize = _READ_BYTES
+    has_sent = False
+
+
+class _Tls(BuiltinSSLAdapter):
+    """TLS whose handshake is made by the thread that serves the connection, not by the one that accepts all."""
+
+    def wrap(self, sock: socket.socket) -> tuple[ssl.SSLSocket, dict[str, str]]:
+        wrapped = self.context.wrap_socket(sock, do_handshake_on_connect=False, server_side=True)
+        return wrapped, {"wsgi.url_scheme": "https", "HTTPS": "on"}
 
 
 class _Server(wsgi.Server):
     ConnectionClass = _Connection
     max_upload = MAX_BODY
+
+    def process_conn(self, conn: Any) -> None:
+        """Give a connection to a thread, a new one only when something has come over it."""
+        if conn.has_sent:
+            super().process_conn(conn)
+        else:
+            conn.has_sent = True
+            self.put_conn(conn)
 
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
         _log.log(level, "%s", msg, exc_info=traceback)
@@ -85,7 +108,7 @@ class RunningServer:
         self._server.keep_alive_conn_limit = _KEPT_OPEN
         self._server.nodelay = True
         if certificate:
-            adapter = BuiltinSSLAdapter(certificate, private_key or certificate)
+            adapter = _Tls(certificate, private_key or certificate)
             adapter.context.minimum_version = ssl.TLSVersion.TLSv1_2
             if client_ca:
                 adapter.context.load_verify_locations(client_ca)

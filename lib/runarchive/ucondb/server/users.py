@@ -125,14 +125,14 @@ class Guard:
         return Judgement.ACCEPTED if self._is_first(digest["nonce"], digest["nc"].lower()) else Judgement.STALE
 
     def _nonce(self, moment: float) -> str:
-        stamp = f"{moment:.3f}.{secrets.token_hex(4)}".encode()
+        stamp = f"{int(moment * 1000)}.{secrets.token_hex(4)}".encode()
         mark = hmac.new(self._secret, stamp, hashlib.sha256).digest()[:12]
         return base64.urlsafe_b64encode(stamp + b"." + mark.hex().encode()).decode()
 
     def _is_fresh(self, nonce: str) -> bool:
         try:
             stamp, _, mark = base64.urlsafe_b64decode(nonce.encode()).rpartition(b".")
-            moment = float(stamp.rpartition(b".")[0])
+            moment = int(stamp.partition(b".")[0]) / 1000
         except ValueError:
             return False
         wanted = hmac.new(self._secret, stamp, hashlib.sha256).digest()[:12].hex().encode()
