@@ -163,7 +163,7 @@ def _import_directory(
     packed = pack_originals(record.files) if keep else None
     schema = schema_text(schema_directory)[0]
     wanted = Wanted(run, conversion.configuration, conversion.entities, schema, packed)
-    outcome = import_run(store, wanted, lambda: renderings(record.files, run, conversion), add=add)
+    outcome = import_run(store, wanted, lambda: renderings(record.files, run), add=add)
     before = outcome.before
     reasons = [f"{len(outcome.written)} documents written"] if outcome.written else []
     if before.writer and not outcome.written:

@@ -52,7 +52,7 @@ def run_import(context: Context, evidence: Evidence, *, add: bool = False) -> Ev
     run = evidence.run
 
     def others() -> tuple[Rendering, ...]:
-        return renderings(prepared.record.files, run, prepared.conversion)
+        return renderings(prepared.record.files, run)
 
     try:
         outcome = import_run(store, prepared.wanted, others, add=add)
@@ -133,7 +133,7 @@ def judge_import(context: Context, evidence: Evidence) -> Evidence:
     store, run = context.stores.artdaqdb, evidence.run
 
     def others() -> tuple[Rendering, ...]:
-        return renderings(prepared.record.files, run, prepared.conversion)
+        return renderings(prepared.record.files, run)
 
     found = assess(store, prepared.wanted, others)
     if found.state is ImportState.ABSENT:
