@@ -25,10 +25,18 @@ def _files(config: Config, kind: RecoveryKind) -> tuple[Path, Path]:
     return app.migrate_state_file, app.migrate_failure_log
 
 
-def _look_at_all(look: Look) -> None:
-    """A look that trusts no cached listing; raises the failure of a store that cannot be asked."""
+NEEDED = {
+    RecoveryKind.IMPORT: (Store.FILESYSTEM, Store.ARTDAQDB),
+    RecoveryKind.MIGRATE: (Store.ARTDAQDB, Store.UCONDB),
+    RecoveryKind.LEDGER: tuple(Store),
+}
+"""The stores that a rebuild has to ask; the others may be out of reach."""
+
+
+def _look_at_all(look: Look, kind: RecoveryKind) -> None:
+    """A look that trusts no cached listing; raises the failure of a needed store that cannot be asked."""
     look.refresh(Store, full=True)
-    for store in Store:
+    for store in NEEDED[kind]:
         if store in look.failures:
             raise look.failures[store]
 
@@ -41,7 +49,7 @@ def _state(ledger: Ledger, memory: Memory, kind: RecoveryKind) -> StageState:
 def preview(kind: RecoveryKind, config: Config, ledger: Ledger, memory: Memory, look: Look) -> RecoveryPreview:
     """What a rebuild would write, beside what is written now; raises the failure of a store that cannot be asked."""
     before = {run.run: run for run in ledger.runs.all()}
-    _look_at_all(look)
+    _look_at_all(look, kind)
     if kind is RecoveryKind.LEDGER:
         return _ledger_preview(ledger, before)
     file, log = _files(config, kind)
