@@ -40,7 +40,7 @@ THEMES = ("control-room", "daylight", "ansi-dark", "ansi-light", "textual-dark",
 
 def theme_for(color_system: str | None, wanted: str | None, *, low_bandwidth: bool) -> str:
     """The theme a terminal starts with: its own 16 colours where it has no more, or where each byte counts."""
-    if color_system in (None, "standard", "windows") or low_bandwidth:
+    if color_system in ("standard", "windows") or low_bandwidth:
         return wanted if wanted in ("ansi-dark", "ansi-light") else "ansi-dark"
     return wanted if wanted in THEMES else "control-room"
 

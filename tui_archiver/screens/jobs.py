@@ -16,7 +16,7 @@ from tui_archiver.format import clock, duration, ranges
 from tui_archiver.keys import bindings
 from tui_archiver.run_book import Applied
 from tui_archiver.screens.base import ConsoleScreen, Export, styles_path
-from tui_archiver.widgets.bars import ACTIVE, SEVERITY_STYLE, job_pace, run_and_text
+from tui_archiver.widgets.bars import ACTIVE, SEVERITY_STYLE, run_and_text
 from tui_archiver.widgets.line_view import LineView
 from tui_archiver.widgets.paint import Piece, fit
 from tui_archiver.widgets.piece_list import Line, PieceList, line
@@ -108,7 +108,8 @@ class JobsScreen(ConsoleScreen):
         done = job.done + job.failed
         span = ""
         if job.state in ACTIVE:
-            span = job_pace(job).strip()
+            left = None if job.eta_seconds is None else f"{duration(job.eta_seconds)} left"
+            span = left or (f"{job.rate:.1f}/s" if job.state is JobState.RUNNING and job.rate else job.state.value)
         elif job.started and job.ended:
             span = duration((job.ended - job.started).total_seconds())
         started = "" if job.started is None else clock(job.started)

@@ -1,0 +1,379 @@
+"""What the keys of the screens do, on an archive that stands still."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from textual.binding import Binding
+from textual.command import CommandPalette
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from runarchive.errors import ArchiveError, Code
+from runarchive.keymap import EVERYWHERE, KEYMAP
+from runarchive.model import JobState, Mark, Marks, RunState, Store
+from tests.tui.console_help import console, press, screen_text, settled, until
+from tests.tui.stand_in import StandIn, made_runs
+from tui_archiver.app import SCREENS, ConsoleApp
+from tui_archiver.screens.compare import CompareScreen
+from tui_archiver.screens.detail import DetailScreen
+from tui_archiver.screens.dialogs import ConfirmScreen, PromptScreen, TextScreen
+from tui_archiver.screens.leave import LeaveScreen
+from tui_archiver.screens.runs import RunsScreen
+from tui_archiver.widgets.diff_view import DiffView
+from tui_archiver.widgets.line_view import LineView
+
+
+async def type_line(pilot: object, text: str) -> None:
+    """Type a line into the prompt that is open, and enter it."""
+    line = pilot.app.screen.query_one(Input)  # type: ignore[attr-defined]
+    line.value = text
+    await press(pilot, "enter")  # type: ignore[arg-type]
+
+
+def runs_of(app: ConsoleApp) -> RunsScreen:
+    assert isinstance(app.screen, RunsScreen)
+    return app.screen
+
+
+# --- the key table
+
+
+def test_every_key_has_an_action_that_its_screen_knows() -> None:
+    classes = {**SCREENS, "detail": DetailScreen, EVERYWHERE: ConsoleApp}
+    for key in KEYMAP:
+        if key.scope == "list":
+            continue
+        name = f"action_{key.action.partition('(')[0]}"
+        assert hasattr(classes[key.scope], name), key.id
+
+
+def test_every_binding_has_id_and_tooltip() -> None:
+    for owner in (*SCREENS.values(), DetailScreen, ConsoleApp, LineView, ConfirmScreen, PromptScreen, TextScreen):
+        for binding in owner.BINDINGS:
+            assert isinstance(binding, Binding)
+            assert binding.id, (owner, binding)
+            assert binding.tooltip, (owner, binding)
+
+
+async def test_a_users_own_key_takes_the_place_of_the_given_one() -> None:
+    async with console(keymap={"runs.faults": ("F",)}) as (app, pilot):
+        await press(pilot, "f")
+        assert not app.book.view.faults_only
+        await press(pilot, "F")
+        assert app.book.view.faults_only
+
+
+# --- Runs
+
+
+async def test_filter_narrows_while_one_types_and_escape_brings_everything_back() -> None:
+    async with console() as (app, pilot):
+        await press(pilot, "slash", *"failed")
+        assert {app.book.rows[i].state for i in app.book.order} == {RunState.FAILED}
+        await press(pilot, "enter")
+        assert len(app.book.order) == 25
+        await press(pilot, "escape")
+        assert len(app.book.order) == 200
+
+
+async def test_a_filter_that_makes_no_sense_is_said_and_not_taken() -> None:
+    async with console() as (app, pilot):
+        await press(pilot, "slash")
+        await type_line(pilot, "artdaqdb:wrong")
+        assert isinstance(app.screen, PromptScreen)
+        await press(pilot, "escape")
+        assert len(app.book.order) == 200
+
+
+async def test_marks_go_by_run_number_through_filter_and_sort() -> None:
+    async with console() as (app, pilot):
+        await press(pilot, "down", "space", "v", "down", "down", "v")
+        marked = {18198, 18197, 18196, 18195}
+        assert app.book.marked == marked
+        await press(pilot, "f", "s", "S", "f")
+        assert app.book.marked == marked
+        await press(pilot, "asterisk")
+        assert len(app.book.marked) == 196
+        await press(pilot, "u")
+        assert not app.book.marked
+
+
+async def test_the_cursor_stays_on_its_run_when_runs_come_and_go() -> None:
+    archive = StandIn()
+    async with console(archive) as (app, pilot):
+        await press(pilot, *["down"] * 5)
+        run = runs_of(app).table.run
+        assert run is not None
+        assert run.run == 18194
+        archive.push(*made_runs(3, first=18200), 18199)
+        await until(pilot, lambda: len(app.book.rows) == 202)
+        await until(pilot, lambda: len(app.book.order) == 202)
+        run = runs_of(app).table.run
+        assert run is not None
+        assert run.run == 18194
+
+
+async def test_a_change_by_another_process_is_shown() -> None:
+    archive = StandIn()
+    async with console(archive) as (app, pilot):
+        run = archive.known[18199]
+        marks = Marks(Mark.VERIFIED, Mark.RUNNING, Mark.MISSING)
+        archive.push(replace(run, state=RunState.IMPORTING, marks=marks, percent=42, reason=""))
+        await until(pilot, lambda: "↻ 42%" in screen_text(app) or "IMPORTING" in screen_text(app))
+
+
+async def test_next_fault_and_next_hole() -> None:
+    async with console() as (app, pilot):
+        await press(pilot, "right_square_bracket")
+        run = runs_of(app).table.run
+        assert run is not None
+        assert run.run == 18198
+        await press(pilot, "greater_than_sign", "left_square_bracket", "less_than_sign")
+        assert runs_of(app).table.run is not None
+
+
+async def test_go_to_a_run_hidden_by_the_filter_says_so() -> None:
+    async with console() as (app, pilot):
+        runs_of(app).set_filter("archived")
+        await press(pilot, "g")
+        await type_line(pilot, "18199")
+        assert app.last_word is not None
+        assert "hidden by the filter" in app.last_word.message
+
+
+# --- acting
+
+
+async def test_acting_asks_first_and_the_answer_is_no_by_default() -> None:
+    archive = StandIn()
+    async with console(archive) as (app, pilot):
+        await press(pilot, *["down"] * 4, "i")
+        assert isinstance(app.screen, ConfirmScreen)
+        await press(pilot, "enter")
+        assert not [call for call in archive.calls if call[0] == "start"]
+        await press(pilot, "i", "y")
+        assert ("start", "import", (18195,)) in archive.calls
+        assert [call.words for call in app.command_log] == ["import 18195"]
+
+
+async def test_above_ten_runs_their_count_is_asked_for() -> None:
+    archive = StandIn()
+    async with console(archive) as (app, pilot):
+        app.book.marked.update(range(18100, 18120))
+        await press(pilot, "i")
+        assert isinstance(app.screen, ConfirmScreen)
+        await press(pilot, "y", "enter")
+        assert isinstance(app.screen, ConfirmScreen), "a wrong count is asked for again"
+        assert not [call for call in archive.calls if call[0] == "start"]
+        count = 20 - sum(archive.known[run].state is RunState.WAITING for run in app.book.marked)
+        await type_line(pilot, str(count))
+        assert [call[1] for call in archive.calls if call[0] == "start"] == ["import"]
+
+
+async def test_read_only_refuses_and_says_why_until_armed() -> None:
+    archive = StandIn(armed=False)
+    async with console(archive) as (app, pilot):
+        assert "READ-ONLY" in screen_text(app)
+        await press(pilot, *["down"] * 4, "i")
+        assert app.last_word is not None
+        assert "read-only" in app.last_word.message
+        assert not isinstance(app.screen, ModalScreen)
+        await press(pilot, "colon")
+        await type_line(pilot, "arm")
+        assert "ARMED" in screen_text(app)
+        await press(pilot, "i")
+        assert isinstance(app.screen, ConfirmScreen)
+
+
+async def test_a_run_that_stays_is_named_with_its_reason() -> None:
+    async with console() as (app, pilot):
+        await press(pilot, "i")
+        assert isinstance(app.screen, TextScreen)
+        assert "no stop, 2 h" in screen_text(app)
+
+
+async def test_cancel_is_graceful_first_and_at_once_the_second_time() -> None:
+    archive = StandIn()
+    async with console(archive) as (app, pilot):
+        await press(pilot, *["down"] * 4, "i", "y")
+        await until(pilot, lambda: any(job.state is JobState.RUNNING for job in app.jobs.values()))
+        await press(pilot, "2", "C", "C")
+        assert [call for call in archive.calls if call[0] == "cancel"] == [("cancel", 1, False), ("cancel", 1, True)]
+
+
+async def test_waiving_needs_a_reason_and_a_yes() -> None:
+    archive = StandIn()
+    async with console(archive) as (app, pilot):
+        await press(pilot, "w")
+        await type_line(pilot, "")
+        await press(pilot, "w")
+        await type_line(pilot, "test run")
+        assert isinstance(app.screen, ConfirmScreen)
+        await press(pilot, "y")
+        assert [call for call in archive.calls if call[0] == "waive"] == [("waive", 18199, "test run")]
+
+
+async def test_the_command_line_takes_runs_and_says_what_it_does_not_know() -> None:
+    archive = StandIn()
+    async with console(archive) as (app, pilot):
+        await press(pilot, "colon")
+        await type_line(pilot, "import 18003-18004")
+        assert isinstance(app.screen, ConfirmScreen)
+        await press(pilot, "y")
+        assert ("start", "import", (18003, 18004)) in archive.calls
+        for line in ("import 99", "nonsense", "sort nothing", "go x", "theme pink", "import --what"):
+            await press(pilot, "colon")
+            await type_line(pilot, line)
+            assert not isinstance(app.screen, ModalScreen), line
+            assert app.last_word is not None
+            assert app.last_word.severity == "warning", line
+
+
+async def test_palette_offers_every_action_of_the_screen() -> None:
+    async with console() as (app, pilot):
+        await press(pilot, "ctrl+p")
+        assert isinstance(app.screen, CommandPalette)
+        await press(pilot, "escape")
+
+
+# --- the other screens
+
+
+async def test_failures_are_grouped_and_retried_as_a_group() -> None:
+    archive = StandIn()
+    async with console(archive) as (app, pilot):
+        await press(pilot, "3", "r")
+        assert app.last_word is not None
+        assert "a retry cannot mend this" in app.last_word.message
+        await press(pilot, "down", "down", "r")
+        assert isinstance(app.screen, ConfirmScreen)
+        await type_line(pilot, "25")
+        started = [call for call in archive.calls if call[0] == "start"]
+        assert started[0][1] == "retry"
+        runs = started[0][2]
+        assert isinstance(runs, tuple)
+        assert {archive.known[run].state for run in runs} == {RunState.FAILED}
+
+
+async def test_compare_goes_from_difference_to_difference_and_file_to_file() -> None:
+    async with console(size=(120, 40)) as (app, pilot):
+        await press(pilot, "c")
+        screen = app.screen
+        assert isinstance(screen, CompareScreen)
+        view = screen.query_one(DiffView)
+        assert view.differences == 3
+        places = []
+        for _ in range(4):
+            places.append((screen.files.subject, view.cursor))
+            await press(pilot, "n")
+        assert len(set(places)) == 4
+        assert [name for name, _ in places] == ["boot.fcl"] * 3 + ["tpc00.fcl"]
+
+
+async def test_compare_ignores_what_it_is_told_to() -> None:
+    async with console(size=(120, 40)) as (app, pilot):
+        await press(pilot, "c", "C")
+        view = app.screen.query_one(DiffView)
+        assert view.differences == 2
+        await press(pilot, "x")
+        await type_line(pilot, "key_(20|100):")
+        assert view.differences == 0
+        await press(pilot, "x")
+        await type_line(pilot, "(")
+        assert isinstance(app.screen, PromptScreen)
+
+
+async def test_recovery_is_applied_only_when_it_is_typed_out() -> None:
+    archive = StandIn()
+    async with console(archive) as (app, pilot):
+        await press(pilot, "5", "A")
+        await type_line(pilot, "yes")
+        assert isinstance(app.screen, ConfirmScreen)
+        await type_line(pilot, "recover import")
+        assert ("recover", "import") in archive.calls
+
+
+async def test_detail_follows_enter_and_escape_returns() -> None:
+    async with console() as (app, pilot):
+        await press(pilot, "enter")
+        assert isinstance(app.screen, DetailScreen)
+        assert "timeout: put: no answer" in app.screen.copy_text()
+        await press(pilot, "escape")
+        assert isinstance(app.screen, RunsScreen)
+
+
+async def test_doctor_report_names_failures_with_their_next_step() -> None:
+    async with console() as (app, pilot):
+        await press(pilot, "0")
+        text = app.screen.report()  # type: ignore[attr-defined]
+        assert "FAIL UconDB: connection refused\n       next: start the server" in text
+
+
+@pytest.mark.parametrize("key", ["3", "4", "5", "0", "enter", "i", "f5"])
+async def test_trouble_in_the_engine_is_said_and_takes_no_screen_down(key: str) -> None:
+    archive = StandIn()
+    async with console(archive) as (app, pilot):
+        archive.broken = ArchiveError(Code.TIMEOUT, "ucondb gave no answer in 10 s", store=Store.UCONDB)
+        await press(pilot, *["down"] * 4, key)
+        assert app.last_word is not None
+        assert "no answer" in app.last_word.message
+        archive.broken = None
+        await press(pilot, "escape", "1", "down")
+        assert app.is_running
+
+
+# --- files, clipboard, memory, leaving
+
+
+@pytest.mark.parametrize("ending", ["csv", "json"])
+async def test_export_writes_what_is_shown_and_never_over_a_file(ending: str, tmp_path: Path) -> None:
+    async with console() as (app, pilot):
+        path = tmp_path / f"runs.{ending}"
+        runs_of(app).set_filter("failed")
+        for _ in range(2):
+            await press(pilot, "e")
+            await type_line(pilot, str(path))
+            await settled(pilot)
+        assert app.last_word is not None
+        assert "is there already" in app.last_word.message
+        text = path.read_text("utf-8")
+        assert len(json.loads(text) if ending == "json" else text.splitlines()[1:]) == 25
+
+
+async def test_what_was_chosen_is_remembered(tmp_path: Path) -> None:
+    place = tmp_path / "state" / "console.json"
+    async with console(memory_path=place) as (app, pilot):
+        runs_of(app).set_filter("failed")
+        runs_of(app).set_columns(["run", "state"])
+        await press(pilot, "3")
+    async with console(memory_path=place) as (app, pilot):
+        assert app.current_mode == "failures"
+        await press(pilot, "1")
+        assert app.book.view.filter.text == "failed"
+        assert runs_of(app).table.columns == ("run", "state")
+
+
+async def test_quitting_asks_only_while_a_job_runs_here_and_waits_for_it() -> None:
+    archive = StandIn()
+    archive.busy = True
+    async with console(archive) as (app, pilot):
+        await press(pilot, "q")
+        assert isinstance(app.screen, ConfirmScreen)
+        await press(pilot, "n", "q", "y")
+        assert isinstance(app.screen, LeaveScreen)
+        assert ("stop", False) in archive.calls
+        archive.busy = False
+        await until(pilot, lambda: (app.return_code == 0 and not app.is_running) or app._exit)
+
+
+async def test_a_second_q_does_not_wait() -> None:
+    archive = StandIn()
+    archive.busy = True
+    async with console(archive) as (app, pilot):
+        await press(pilot, "q", "y", "q")
+        assert ("stop", True) in archive.calls
+        assert app._exit

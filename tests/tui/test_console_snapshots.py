@@ -1,0 +1,71 @@
+"""Each screen's picture at 80×24 and 120×40; Runs also in 16 colours, in ASCII and at 40×10."""
+
+from __future__ import annotations
+
+import pytest
+from rich.console import Console
+
+from runarchive.model import Event, JobState, Severity
+from tests.tui.console_help import check_snapshot, console, press, screen_text, settled, until
+from tests.tui.stand_in import NOW, StandIn
+from tui_archiver.screens.doctor import DoctorScreen
+
+SIZES = [(80, 24), (120, 40)]
+SCREENS = {
+    "runs": (),
+    "jobs": ("down", "down", "down", "down", "i", "y", "2"),
+    "failures": ("3", "enter"),
+    "compare": ("c", "tab", "n"),
+    "recovery": ("5",),
+    "log": ("9",),
+    "doctor": ("0",),
+    "detail": ("j", "enter"),
+    "help": ("question_mark",),
+    "confirm": ("down", "down", "down", "down", "v", "down", "down", "down", "i"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _same_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DoctorScreen, "terminal_checks", lambda self: ())
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("name", SCREENS)
+async def test_picture(name: str, size: tuple[int, int]) -> None:
+    archive = StandIn()
+    archive.push(Event(1, NOW, Severity.WARNING, "put: no answer in 10 s, attempt 3", 18193))
+    async with console(archive, size) as (app, pilot):
+        for key in SCREENS[name]:
+            await press(pilot, key)
+        if name == "jobs":
+            await until(pilot, lambda: any(job.state is JobState.RUNNING for job in app.jobs.values()))
+            await until(pilot, lambda: "18004" in screen_text(app))
+        await settled(pilot)
+        check_snapshot(f"{name}-{size[0]}x{size[1]}.txt", screen_text(app))
+
+
+async def test_runs_in_sixteen_colours() -> None:
+    async with console(size=(80, 24)) as (app, pilot):
+        app.theme = "ansi-dark"
+        await settled(pilot)
+        sixteen = Console(color_system="standard", force_terminal=True)
+        strips = app.screen._compositor.render_strips()
+        text = "\n".join(strip.render(sixteen).replace("\x1b", "^[") for strip in strips) + "\n"
+        check_snapshot("runs-16-colours.txt", text)
+        assert "38;5" not in text
+        assert "38;2" not in text
+
+
+async def test_runs_in_ascii() -> None:
+    async with console(size=(80, 24), ascii_only=True) as (app, _):
+        text = screen_text(app)
+        check_snapshot("runs-ascii.txt", text)
+        assert text.isascii()
+
+
+async def test_runs_on_a_tiny_terminal() -> None:
+    async with console(size=(40, 10)) as (app, pilot):
+        check_snapshot("runs-40x10.txt", screen_text(app))
+        for key in ("2", "3", "4", "5", "9", "0", "1", "question_mark", "escape", "i"):
+            await press(pilot, key)
