@@ -21,6 +21,7 @@ from runarchive.artdaqdb.check import check_store
 from runarchive.artdaqdb.export import export_configuration, write_export
 from runarchive.artdaqdb.filesystem_check import reindex, reindex_sibling
 from runarchive.artdaqdb.filesystemdb import FilesystemDB
+from runarchive.artdaqdb.importing import ImportState, Wanted, assess, import_run
 from runarchive.artdaqdb.index import (
     TABLES,
     Entry,
@@ -32,6 +33,7 @@ from runarchive.artdaqdb.index import (
 from runarchive.artdaqdb.journal import JOURNAL_FILE
 from runarchive.artdaqdb.store import NewDocument
 from runarchive.errors import ArchiveError, Code
+from runarchive.fhicl.json_text import read_json
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 STAGES = ("1_after_3_runs", "2_after_update_9002_new_entity", "3_after_update_9003_same_entity")
@@ -290,6 +292,32 @@ class TestIndex:
         failures = export_configuration(opened(db.path), "1/demo").failures
         assert len(failures) == 1
         assert "missing" in failures[0][1]
+
+    @pytest.mark.parametrize("text", [None, "", '{\n"document" : {\n'])
+    def test_a_lost_or_damaged_document_of_ours_is_written_again(self, db: FilesystemDB, text: str | None) -> None:
+        wanted = Wanted(1, "demo", [("boot", "a: 1\n"), ("RunHistory", "b: 1\n")], "run_history: []\n")
+        import_run(db, wanted)
+        db.fold()
+        for one in db.documents("1/demo"):
+            place = db.path / one.collection / f"{one.id}.json"
+            before = place.read_text()
+            place.unlink() if text is None else place.write_text(text)
+            store = opened(db.path)
+            assert assess(store, wanted).state is ImportState.PARTIAL
+            assert import_run(store, wanted).written == one.entities
+            assert TIME.sub("T", place.read_text()) == TIME.sub("T", before)
+        assert opened(db.path).collections() == {"RunHistory": 2, "SystemLayout": 1}
+
+    def test_a_damaged_document_of_another_writer_is_left_alone(self, db: FilesystemDB) -> None:
+        wanted = Wanted(1, "demo", [("boot", "a: 1\n")], "run_history: []\n")
+        import_run(db, wanted)
+        (boot,) = [one for one in db.documents("1/demo") if one.entities == ("boot",)]
+        theirs = "f" * 24
+        text = (db.path / f"RunHistory/{boot.id}.json").read_text()
+        db.insert_records([read_json(text.replace(boot.id, theirs))])
+        (db.path / f"RunHistory/{theirs}.json").write_text("{")
+        found = assess(opened(db.path), wanted)
+        assert (found.state, found.different) == (ImportState.CONFLICT, (theirs,))
 
     def test_a_document_that_is_no_json_is_named(self, db: FilesystemDB) -> None:
         db.insert([document(1, "boot"), document(1, "RunHistory")])

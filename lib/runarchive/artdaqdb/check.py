@@ -57,7 +57,7 @@ def _check_document(document: StoredDocument) -> Iterator[Finding]:
     place = f"{document.collection}/{document.id}"
     run = next((run_of(name) for name, _ in document.configurations), None)
     if document.problem:
-        mend = "restore the file from a backup, or move it away, `artdaqdb reindex`, and import the run again"
+        mend = "import the run again; without its directory, restore the document from a backup"
         yield Finding("unreadable", place, document.problem, mend, run)
         return
     if run is None and document.record.table("origin").text("format") != "fhicl":

@@ -92,7 +92,9 @@ def _disagreements(db: FilesystemDB, collection: str, index: Index, files: set[s
         yield Finding("unindexed", f"{collection}/{oid}.json", message, REINDEX)
     for oid in sorted(facts.keys() - files):
         message = "the index names it and there is no such file; the C++ fails on its whole configuration"
-        yield Finding("stale", f"{collection}/{oid}.json", message, f"{REINDEX}, then import the run again")
+        yield Finding(
+            "stale", f"{collection}/{oid}.json", message, f"import the run again; without its directory, {REINDEX}"
+        )
     for oid in sorted(files & facts.keys()):
         document = db.read(collection, oid)
         if document.problem:

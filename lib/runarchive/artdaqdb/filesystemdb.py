@@ -218,16 +218,17 @@ class FilesystemDB:
     def read(self, collection: str, oid: str) -> StoredDocument:
         """One document file; what cannot be read comes back with its problem."""
         place = f"{collection}/{oid}.json"
+        gone = False
         try:
             text = (self.path / place).read_text(encoding="utf-8", errors="surrogateescape")
             return stored_from_text(text, oid, collection)
         except FileNotFoundError:
-            problem = "it is in the index, but its file is missing"
+            problem, gone = "it is in the index, but its file is missing", True
         except OSError as error:
             problem = f"it cannot be read: {error.strerror}"
         except (ArchiveError, ValueError, RecursionError) as error:
             problem = f"it is not a JSON document: {error}"
-        return StoredDocument(oid, collection, (), "", (), (), Pairs(), f"{place}: {problem}")
+        return StoredDocument(oid, collection, (), "", (), (), Pairs(), f"{place}: {problem}", gone=gone)
 
     def documents(self, configuration: str) -> tuple[StoredDocument, ...]:
         """Every document the index names for one configuration, smallest id first."""
@@ -277,8 +278,6 @@ class FilesystemDB:
                 raise ArchiveError(Code.CORRUPT, message, store=Store.ARTDAQDB, phase=Phase.WRITE, hint=hint)
             configurations = [name for name, _ in one.entry.configurations]
             known = any(memory.has(name, one.collection, one.entry.id) for name in configurations)
-            if known and one.record is None:
-                continue
             there = self.read(one.collection, one.entry.id)
             if there.problem:
                 yield one, True
@@ -302,7 +301,7 @@ class FilesystemDB:
                 files.sync()
                 with locked(self.path, LOCK_SECONDS):
                     for one, fresh in wanted:
-                        if fresh and self._place(one).exists():
+                        if fresh and not self.read(one.collection, one.entry.id).problem:
                             files.drop(self._place(one))
                     Journal.of(self.path).append([Line(one.collection, one.entry) for one, _ in wanted])
                     files.move_in()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from runarchive.artdaqdb.documents import canonical_text
+from runarchive.artdaqdb.documents import canonical_text, document_id
 from runarchive.artdaqdb.export import export_documents
 from runarchive.artdaqdb.growth import compare_originals, entity_grew, next_version
 from runarchive.artdaqdb.store import RUN_HISTORY, SYSTEM_LAYOUT, ArtdaqStore, NewDocument, StoredDocument
@@ -187,7 +187,7 @@ def compare(
 ) -> Assessment:
     """Compare the documents of the run's one configuration with what the run should be."""
     ours = _texts(wanted)
-    export = export_documents(documents)
+    export = export_documents(_without_lost_ones(wanted, configuration, documents))
     held = {one.entity: one for one in export.files if one.collection == RUN_HISTORY}
     has_schema = any(one.entity == SCHEMA and one.collection == SYSTEM_LAYOUT for one in export.files)
     same: list[str] = []
@@ -220,6 +220,21 @@ def compare(
         return replace(found, state=state)
     rendering, lacking, state = taken
     return replace(found, state=state, writer=rendering.writer, lost=rendering.lost, missing=lacking)
+
+
+def _without_lost_ones(
+    wanted: Wanted, configuration: str, documents: Sequence[StoredDocument]
+) -> Iterator[StoredDocument]:
+    """All documents but those that are gone, or damaged though their id tells that they were ours: they are missing."""
+    lost = {document.id for document in documents if document.problem}
+    if lost:
+        versions = {configuration, *(document.version for document in documents if document.version)}
+        for version in versions:
+            everything = {*_texts(wanted), SCHEMA}
+            lost -= {document_id(new) for new in _new_documents(wanted, configuration, version, everything)}
+    for document in documents:
+        if not document.gone and (not document.problem or document.id in lost):
+            yield document
 
 
 def _verdict(entity: str, held: str, wanted: str) -> bool | None:
@@ -272,6 +287,12 @@ def _documents_to_write(wanted: Wanted, before: Assessment, documents: Sequence[
         if before.state is not ImportState.GROWN:
             entities |= {entity for entity, _ in wanted.entities if entity not in before.same}
         version = _update_version(configuration, before, documents, entities)
+    return _new_documents(wanted, configuration, version, entities)
+
+
+def _new_documents(wanted: Wanted, configuration: str, version: str, entities: Collection[str]) -> list[NewDocument]:
+    """The wanted documents of these entities under one version, in the order of writing: `originals` first, schema
+    last."""
     sources = ([] if wanted.originals is None else [(ORIGINALS, wanted.originals)]) + list(wanted.entities)
     new = [
         NewDocument(RUN_HISTORY, entity, version, configuration, wanted.run, text)

@@ -41,7 +41,8 @@ class StoredDocument:
     """One document as the store holds it.
 
     `configurations` and `entities` hold names with the time they were assigned; `problem` says why the document
-    cannot be read (then `record` is empty), or is "". Equal `content` means equal `document`; b"" says nothing.
+    cannot be read (then `record` is empty), or is "", and `gone` that nothing of it is left. Equal `content` means
+    equal `document`; b"" says nothing.
     `record` may be shared with other documents and must not be changed.
     """
 
@@ -54,6 +55,7 @@ class StoredDocument:
     record: Pairs
     problem: str = ""
     content: bytes = b""
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
