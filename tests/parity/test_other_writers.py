@@ -48,9 +48,9 @@ def test_every_document_of_the_older_archiver(run: int, mode: str) -> None:
     ("run", "sentence"),
     [
         (1000, "the original files, with their modes, times and comments, are not kept"),
-        (1000, "settings: otherwise: all_events_to_all_dispatchers"),
+        (1000, "settings: other values of all_events_to_all_dispatchers"),
         (1015, "metadata: without components"),
-        (1022, "boot: otherwise: subsystem_settings, artdaq_process_settings"),
+        (1022, "boot: other values of subsystem_settings, artdaq_process_settings"),
         (1026, "not stored: rc_info_start, rc_info_stop"),
         (1012, "artdaqDB refuses RunHistory, boot, environment, known_boardreaders_list, metadata, settings"),
         (1004, "metadata: without routingmanager_logfiles"),

@@ -187,7 +187,7 @@ def _differences(ours: str, theirs: str) -> list[str]:
     without = [name for name in names if name not in held]
     otherwise = [name for name, value in right if name in held and held[name] != value]
     added = [name for name, _ in other if name not in names]
-    words = (("without ", without), ("otherwise: ", otherwise), ("made up: ", added))
+    words = (("without ", without), ("other values of ", otherwise), ("keys of its own: ", added))
     return [prefix + _listed(found) for prefix, found in words if found]
 
 
