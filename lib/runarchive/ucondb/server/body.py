@@ -15,6 +15,7 @@ from runarchive.ucondb.server.storage import PIECE, WHOLE, NewBody
 _SECONDS_AT_LEAST = 30.0
 _SLOWEST_BYTES_A_SECOND = 50_000
 _LONGEST_CHUNK_LINE = 1024
+_DROPPED_AT_MOST = 64 << 20
 
 
 class Source(Protocol):
@@ -55,17 +56,22 @@ class RequestBody:
             self.received += len(piece)
             if self.received > self._limit:
                 raise BodyError("413 Request Entity Too Large", f"A body may have {self._limit} bytes")
-            if time.monotonic() - self._start > _SECONDS_AT_LEAST + self.received / _SLOWEST_BYTES_A_SECOND:
+            if self._is_slow():
                 raise BodyError("408 Request Timeout", "The body comes too slowly")
             yield piece
 
     def drop(self) -> None:
         """Read the rest and forget it, so that a client that is still sending gets to read the answer."""
         try:
-            for _ in self.pieces():
-                pass
+            for piece in self._pieces:
+                self.received += len(piece)
+                if self.received > max(self._limit, _DROPPED_AT_MOST) or self._is_slow():
+                    return
         except (BodyError, OSError):
             return
+
+    def _is_slow(self) -> bool:
+        return time.monotonic() - self._start > _SECONDS_AT_LEAST + self.received / _SLOWEST_BYTES_A_SECOND
 
     def _known(self) -> Iterator[bytes]:
         left = self._length or 0
