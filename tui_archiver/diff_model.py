@@ -85,21 +85,17 @@ def compare(left: Sequence[str], right: Sequence[str], options: DiffOptions) -> 
 def _between(
     a: range, b: range, left: Sequence[str], right: Sequence[str], ignored: Callable[[str], bool]
 ) -> Iterator[Row]:
-    gone = [index for index in a if not ignored(left[index])]
-    come = [index for index in b if not ignored(right[index])]
-    for i, j in zip(gone, come, strict=False):
-        yield Row(Kind.CHANGED, i, j)
-    for i in gone[len(come) :]:
-        yield Row(Kind.REMOVED, i, None)
-    for j in come[len(gone) :]:
-        yield Row(Kind.ADDED, None, j)
-    if len(gone) < len(a) or len(come) < len(b):
-        skip_a = [index for index in a if ignored(left[index])]
-        skip_b = [index for index in b if ignored(right[index])]
-        for at in range(max(len(skip_a), len(skip_b))):
-            i2 = skip_a[at] if at < len(skip_a) else None
-            j2 = skip_b[at] if at < len(skip_b) else None
-            yield Row(Kind.IGNORED, i2, j2)
+    i, j = a.start, b.start
+    while i < a.stop or j < b.stop:
+        skip_left = i < a.stop and ignored(left[i])
+        skip_right = j < b.stop and ignored(right[j])
+        if skip_left or skip_right:
+            take_left, take_right, kind = skip_left, skip_right, Kind.IGNORED
+        else:
+            take_left, take_right = i < a.stop, j < b.stop
+            kind = Kind.CHANGED if take_left and take_right else Kind.REMOVED if take_left else Kind.ADDED
+        yield Row(kind, i if take_left else None, j if take_right else None)
+        i, j = i + take_left, j + take_right
 
 
 def _matches(a: Sequence[str], b: Sequence[str]) -> list[tuple[int, int]]:

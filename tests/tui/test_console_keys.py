@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from textual.binding import Binding
 from textual.command import CommandPalette
+from textual.dom import DOMNode
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
@@ -52,7 +53,8 @@ def test_every_key_has_an_action_that_its_screen_knows() -> None:
 
 
 def test_every_binding_has_id_and_tooltip() -> None:
-    for owner in (*SCREENS.values(), DetailScreen, ConsoleApp, LineView, ConfirmScreen, PromptScreen, TextScreen):
+    owners: list[type[DOMNode]] = [*SCREENS.values(), DetailScreen, ConsoleApp, LineView, LeaveScreen]
+    for owner in (*owners, ConfirmScreen, PromptScreen, TextScreen):
         for binding in owner.BINDINGS:
             assert isinstance(binding, Binding)
             assert binding.id, (owner, binding)
