@@ -212,10 +212,11 @@ def _text(value: str) -> bytes:
 @lru_cache(maxsize=16384)
 def _leaf(items: tuple[tuple[str, str], ...]) -> bytes:
     """An object of short strings: nearly all metadata of a document are the same few of them."""
-    return _frame([b"\x02" + _key(name) + _text(value) for name, value in items])
+    return frame([b"\x02" + _key(name) + _text(value) for name, value in items])
 
 
-def _frame(elements: list[bytes]) -> bytes:
+def frame(elements: list[bytes]) -> bytes:
+    """An embedded document or array of these encoded members."""
     content = b"".join(elements)
     return b"%b%b\x00" % (_int32(len(content) + 5), content)
 
@@ -223,7 +224,7 @@ def _frame(elements: list[bytes]) -> bytes:
 def _document(items: list[tuple[str, Value]]) -> bytes:
     if 0 < len(items) <= 4 and all(type(value) is str and len(value) < 64 for _, value in items):
         return _leaf(tuple(cast(list[tuple[str, str]], items)))
-    return _frame([_element(name, value) for name, value in items])
+    return frame([_element(name, value) for name, value in items])
 
 
 def _element(name: str, value: Value) -> bytes:
@@ -235,7 +236,7 @@ def _element(name: str, value: Value) -> bytes:
             return _foreign(name, value)
         return b"\x03" + _key(name) + _document(value.items)
     if isinstance(value, list):
-        return b"\x04" + _key(name) + _frame([_element(str(place), one) for place, one in enumerate(value)])
+        return b"\x04" + _key(name) + frame([_element(str(place), one) for place, one in enumerate(value)])
     if value is None:
         return b"\x0a" + _key(name)
     if isinstance(value, bool):
@@ -266,7 +267,7 @@ def _foreign(name: str, value: Pairs) -> bytes:
     except (ValueError, TypeError, bson.errors.BSONError) as error:
         raise _failure(Code.CORRUPT, f"the extended value {value!r:.80} of {name!r} cannot be stored") from error
     if shape[0] == "$ref":
-        return b"\x03" + _key(name) + _frame([_reference_element(*pair) for pair in value.items])
+        return b"\x03" + _key(name) + frame([_reference_element(*pair) for pair in value.items])
     raise _failure(Code.BAD_NAME, f"a document with a member named {shape[0]!r} cannot be stored in MongoDB")
 
 

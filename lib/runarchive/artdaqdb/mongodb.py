@@ -16,17 +16,9 @@ from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
 from runarchive.artdaqdb import bson_records, mongodb_listing
-from runarchive.artdaqdb.documents import (
-    ContentCache,
-    body,
-    content_key,
-    document_id,
-    envelope,
-    now,
-    record_id,
-    stored,
-)
+from runarchive.artdaqdb.documents import ContentCache, now, record_id, stored
 from runarchive.artdaqdb.mongodb_care import inspect, make_site_indexes, validate
+from runarchive.artdaqdb.mongodb_encode import encode_new
 from runarchive.artdaqdb.mongodb_errors import told, usable_uri
 from runarchive.artdaqdb.mongodb_uri import client_options, parse_uri
 from runarchive.artdaqdb.store import (
@@ -47,20 +39,7 @@ BATCH_BYTES = 12 * 2**20
 """How much goes to the server in one call: below the 48 MB of a message, and short enough for its time limit."""
 
 
-_bodies: ContentCache[bytes] = ContentCache(len)
 _read_bodies: ContentCache[tuple[int, Pairs]] = ContentCache(lambda one: 8 * one[0])
-
-
-def _body_bytes(text: str) -> bytes:
-    return b"".join(bson_records.member(name, value) for name, value in body(text).items)
-
-
-def encode_new(new: NewDocument, at: str) -> bytes:
-    """The BSON of a new document stored at `at`; raises FhiclError where the library's parser refuses its text."""
-    oid = document_id(new)
-    around = [bson_records.member(name, value) for name, value in envelope(new, oid, at).items if name != "_id"]
-    members = _bodies.get(content_key(new.text), lambda: _body_bytes(new.text))
-    return bson_records.framed([bson_records.object_id(oid), members, *around])
 
 
 class MongoDB:

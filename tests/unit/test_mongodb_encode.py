@@ -1,0 +1,72 @@
+"""The fast way into BSON makes the bytes of the plain one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runarchive.artdaqdb import bson_records
+from runarchive.artdaqdb.documents import record
+from runarchive.artdaqdb.mongodb_encode import encode_body, encode_new
+from runarchive.artdaqdb.store import NewDocument
+from runarchive.errors import ArchiveError
+from runarchive.fhicl.parser import FhiclError
+
+AT = "2026-11-21T07:25:23.431+0000"
+TEXTS = [
+    "",
+    "\n",
+    "# alone\n",
+    'a: 1 # one\nt: { x: "y" }\n',
+    "BEGIN_PROLOG\np: { a: 1 }\nEND_PROLOG\nq: @local::p # c\n",
+    '#include "x.fcl"\nt: { #include "y.fcl"\n a: 1 }\n',
+    "a: 1\na: two\nb.c: [1, [2, { d: 3 # e\n } ] ]\n",
+    "a @protect_ignore: 1\nt @protect_error: { b: 2 }\n",
+    "a: (1, 2)\nb: @nil\nc: infinity\nd: 0xff\n",
+    "a: 'x\ty'\nb: \"l1\nl2\"\n# form\x0cfeed\nc: 1\n",
+    f"a: {'[' * 150}{']' * 150}\n",
+]
+names = st.text(st.sampled_from("ab_/'. µ"), min_size=1, max_size=8)
+
+
+def new(text: str, **changed: str) -> NewDocument:
+    plain = {"collection": "RunHistory", "entity": "boot", "version": "7/c", "configuration": "7/c"}
+    return NewDocument(**(plain | changed), run=7, text=text)
+
+
+def assert_same(document: NewDocument) -> None:
+    try:
+        wanted = bson_records.encode(record(document, AT))
+    except FhiclError:
+        with pytest.raises(FhiclError):
+            encode_new(document, AT)
+        return
+    assert encode_new(document, AT) == wanted
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_each_construct(text: str) -> None:
+    assert_same(new(text))
+
+
+@given(names, names, names)
+def test_each_name(entity: str, version: str, configuration: str) -> None:
+    assert_same(new("a: 1\n", entity=entity, version=version, configuration=configuration))
+
+
+@given(st.text(st.sampled_from("ab01 :{}[],#\"'\n@._/")))
+def test_any_text(text: str) -> None:
+    assert_same(new(text))
+
+
+def test_the_librarys_probes(golden_mongodb: Path) -> None:
+    for path in sorted((golden_mongodb / "probe" / "in").glob("*.fcl")):
+        assert_same(new(path.read_bytes().decode("utf-8", "surrogateescape")))
+
+
+def test_nesting_beyond_reason_is_refused_not_crashed() -> None:
+    with pytest.raises(ArchiveError):
+        encode_body("a: " + "[" * 20000 + "]" * 20000 + "\n")
