@@ -137,6 +137,27 @@ def test_a_server_that_hangs_does_not_hang_the_caller(url: str) -> None:
     assert versions(url) == [(1, "1")]
 
 
+def test_a_server_that_drips_does_not_hold_the_caller(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runarchive.ucondb.transport._SLOWEST_BYTES_A_SECOND", 1e9)
+    stop = threading.Event()
+
+    def drip(proxy: FaultyProxy, connection: socket.socket, request: http_faults.Message) -> bool:
+        answer = proxy.ask(request)
+        connection.sendall(answer.head)
+        for byte in answer.body:
+            connection.sendall(bytes([byte]))
+            if stop.wait(0.05):
+                break
+        return False
+
+    client_of(url).put(12000, BLOB)
+    with faulty(url, drip) as (client, _):
+        with pytest.raises(ArchiveError) as caught:
+            client.get(12000)
+        stop.set()
+        assert caught.value.code is Code.TIMEOUT
+
+
 def test_a_put_that_hangs_after_its_commit_is_found_done(url: str) -> None:
     def do_and_hang(proxy: FaultyProxy, connection: socket.socket, request: http_faults.Message) -> bool:
         proxy.ask(request)

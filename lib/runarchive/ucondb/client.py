@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Checksums", "Listing", "ListingCache", "PutKind", "PutOutcome", "UconClient", "UconVersion"]
 
-_CHUNK = 1 << 18
 _MISSING_OBJECT = ("Object ", "Folder ")
 _ANY_TIME = "99999999999999"
 """A `tv` later than every other: without it the server hides versions whose validity begins in the future."""
@@ -187,7 +186,7 @@ class UconClient:
         query: Query = (("object", self.object_name), ("folder", self.folder), ("tv", _ANY_TIME), *more)
         with self._transport.open("GET", "versions", query, phase=Phase.LIST) as answer:
             if answer.status_code != 200:
-                text = answer.content.decode("utf-8", "replace")
+                text = self._transport.text(answer, Phase.LIST)
                 if self._is_missing(answer.status_code, text):
                     return None
                 self._expect(answer.status_code, text, Phase.LIST)
@@ -234,14 +233,14 @@ class UconClient:
         what = f"{self.folder}/{self.object_name} {selector} {value}"
         with self._transport.open("GET", "data", query) as answer:
             if answer.status_code != 200:
-                text = answer.content.decode("utf-8", "replace")
+                text = self._transport.text(answer)
                 if answer.status_code == 404 or self._is_the_old_500(answer.status_code, text):
                     raise self._failure(Code.NOT_FOUND, f"UconDB holds no {what}", Phase.READ, run)
                 self._expect(answer.status_code, text, Phase.READ, run)
             size, adler32 = (answer.headers.get(f"X-UConDB-{name}") for name in ("data-size", "adler32"))
             if size is None or adler32 is None:
                 size, adler32 = self._announced(query, selector, what, run)
-            yield checked(answer.raw.stream(_CHUNK, decode_content=False), size, adler32, what, run)
+            yield checked(self._transport.pieces(answer), size, adler32, what, run)
 
     def _announced(self, query: Query, selector: str, what: str, run: int | None) -> tuple[str | None, str | None]:
         """Size and adler32 from the metadata, for the forms that do not announce them with the bytes."""
@@ -254,11 +253,10 @@ class UconClient:
         version = version_of(json.loads(text))
         return str(version.data_size), str(version.adler32)
 
-    @staticmethod
-    def _texts(answer: requests.Response) -> Iterator[str]:
+    def _texts(self, answer: requests.Response) -> Iterator[str]:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        for chunk in answer.raw.stream(_CHUNK, decode_content=False):
-            yield decoder.decode(chunk)
+        for piece in self._transport.pieces(answer, Phase.LIST):
+            yield decoder.decode(piece)
 
     def _learn_realm(self, record: Any) -> None:
         if isinstance(record, dict) and isinstance(record.get("folder"), str) and "." in record["folder"]:

@@ -28,6 +28,9 @@ _UNAVAILABLE = (502, 503, 504)
 _WORTH_RETRYING = (Code.CONNECTION_CUT, Code.UNAVAILABLE)
 _PAUSES = (0.1, 0.4, 1.2)
 _LONGEST_MESSAGE = 300
+_LARGEST_TEXT = 64 << 20
+_CHUNK = 1 << 18
+_SLOWEST_BYTES_A_SECOND = 10_000
 _HEADING = re.compile(r"<h3>(.*?)</h3>", re.DOTALL)
 
 
@@ -120,11 +123,30 @@ class Transport:
                     raise self._failure(Code.UNAVAILABLE, f"answers {answer.status_code} {answer.reason}", phase)
                 yield answer
 
+    def pieces(self, answer: requests.Response, phase: Phase = Phase.READ) -> Iterator[bytes]:
+        """An answer's body as it arrives; raises ArchiveError(TIMEOUT) when it comes too slowly to be worth waiting."""
+        start = time.monotonic()
+        received = 0
+        while piece := answer.raw.read1(_CHUNK, decode_content=False):
+            received += len(piece)
+            if time.monotonic() - start > self.timeout + received / _SLOWEST_BYTES_A_SECOND:
+                raise self._failure(Code.TIMEOUT, f"sent {received} bytes in {self.timeout:g} s and is not done", phase)
+            yield piece
+
+    def text(self, answer: requests.Response, phase: Phase = Phase.READ) -> str:
+        """The body of a small answer."""
+        data = bytearray()
+        for piece in self.pieces(answer, phase):
+            data += piece
+            if len(data) > _LARGEST_TEXT:
+                raise self._failure(Code.BAD_ANSWER, "answers more text than a sensible answer has", phase)
+        return data.decode("utf-8", "replace")
+
     def fetch(self, http_method: str, method: str, query: Query = (), body: Body | None = None, *,
               phase: Phase = Phase.READ) -> tuple[int, str]:
         """Status and text of one exchange without credentials, for answers that are small."""
         with self.open(http_method, method, query, body, phase=phase) as answer:
-            return answer.status_code, answer.content.decode("utf-8", "replace")
+            return answer.status_code, self.text(answer, phase)
 
     def write(self, method: str, query: Query, body: Body, *, size: int, realm: str | None = None) -> tuple[int, str]:
         """Status and text of one POST with digest credentials.
@@ -177,7 +199,7 @@ class Transport:
                 "POST", url, data=body, headers=headers, stream=True, timeout=(min(self.timeout, 10.0), self.timeout),
                 verify=self._verify, cert=self._client_cert, allow_redirects=False,
             ) as answer:
-                text = answer.content.decode("utf-8", "replace")
+                text = self.text(answer, Phase.WRITE)
             if answer.status_code in _UNAVAILABLE:
                 raise self._failure(Code.UNAVAILABLE, f"answers {answer.status_code} {answer.reason}", Phase.WRITE)
             offer = answer.headers.get("WWW-Authenticate")
