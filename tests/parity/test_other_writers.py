@@ -97,6 +97,26 @@ def test_daqinterface_archives_before_the_times_are_known() -> None:
     assert "not stored: environment, ranks, settings, setup" in left.lost
 
 
+def test_daqinterface_keeps_what_run_control_said() -> None:
+    left = daqinterface(files_of(1026), 1026)
+    assert left is not None
+    history = parse(left.documents["RunHistory"]).data.table("main")
+    assert list(history) == [
+        "run_number",
+        "config_name",
+        "components",
+        "Run_type",
+        "Shifter__name_",
+        "Beam_on_off",
+        "Comment",
+    ]
+    assert history.get("Comment") == r"first run after \"access"
+    assert parse(left.updates["RunHistory2"]).data.table("main").get("Events") == "120345"
+    running = daqinterface(files_of(1003), 1003)
+    assert running is not None
+    assert not running.updates
+
+
 def test_a_metadata_file_that_is_no_text_is_nothing_of_daqinterface() -> None:
     assert daqinterface(files_of(1033), 1033) is None
 

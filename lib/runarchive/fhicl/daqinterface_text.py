@@ -95,13 +95,27 @@ def known_boardreaders_list(content: str) -> str:
     return "".join(lines)
 
 
-def run_history(metadata_fcl: str, run: int) -> str:
-    """RunHistory.fcl: the run number and the lines of metadata.fcl that tell configuration and components."""
+def rc_info(content: str) -> str:
+    """What run control said, as lines of RunHistory and RunHistory2; a last line without its end is left out."""
+    lines = []
+    for line in content.splitlines(keepends=True):
+        match = re.search(r"^\s*([^\s#][^:]*):\s*(\S.*)\s", line)
+        if match:
+            key = re.sub(r"[()/]", "_", "_".join(match.group(1).split()))
+            value = match.group(2).strip(' "').strip("'").replace('"', '\\"')
+            lines.append(f'{key}: "{value}"')
+    return "\n".join(lines)
+
+
+def run_history(metadata_fcl: str, run: int, rc_start: str) -> str:
+    """RunHistory.fcl: the run number, the lines of metadata.fcl that tell configuration and components, rc_info."""
     kept = [line for line in metadata_fcl.split("\n") if "config_name" in line or "components" in line]
-    return f"\nrun_number: {run}" + "".join(f"\n{line}\n" for line in kept)
+    return f"\nrun_number: {run}" + "".join(f"\n{line}\n" for line in kept) + rc_info(rc_start)
 
 
-def run_history2(content: str) -> str:
-    """RunHistory2.fcl, as DAQInterface stores it at STOP."""
+def run_history2(content: str, rc_stop: str) -> str:
+    """RunHistory2.fcl, which DAQInterface stores at STOP alone; "" for a run without a stop time."""
     found = re.findall(r"(?m)^DAQInterface (start|stop) time:\s+(.*)", content)
-    return "".join(f'\nDAQInterface_{what}_time: "{time}"\n' for what, time in found)
+    if not any(what == "stop" for what, _ in found):
+        return ""
+    return "".join(f'\nDAQInterface_{what}_time: "{time}"\n' for what, time in found) + rc_info(rc_stop)

@@ -114,14 +114,14 @@ def _canonical(texts: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...
 
 
 def daqinterface(files: Sequence[OriginalFile], run: int) -> Leftover | None:
-    """What DAQInterface itself leaves at START, and with RunHistory2 at STOP; None when metadata.txt is no UTF-8.
+    """What DAQInterface itself leaves at START, and with RunHistory2 at STOP; None when its text files are no UTF-8.
 
     `boot` and `DataflowConfiguration` come out in an order that cannot be told; `hashes` is there with FilesystemDB.
     """
     try:
         copied = copied_files(files, run)
-        content = copied.get("metadata.txt", b"").decode("utf-8")
-        listed = copied.get("known_boardreaders_list.txt", b"").decode("utf-8")
+        names = ("metadata", "known_boardreaders_list", "rc_info_start", "rc_info_stop")
+        content, listed, rc_start, rc_stop = (copied.get(f"{name}.txt", b"").decode("utf-8") for name in names)
     except (ArchiveError, UnicodeDecodeError):
         return None
     started = daqinterface_text.metadata(daqinterface_text.at_start(content))
@@ -132,8 +132,8 @@ def daqinterface(files: Sequence[OriginalFile], run: int) -> Leftover | None:
     }
     texts["metadata"] = started
     texts["known_boardreaders_list"] = daqinterface_text.known_boardreaders_list(listed)
-    texts["RunHistory"] = daqinterface_text.run_history(started, run)
-    update = daqinterface_text.run_history2(content)
+    texts["RunHistory"] = daqinterface_text.run_history(started, run, rc_start)
+    update = daqinterface_text.run_history2(content, rc_stop)
     documents, refused = _canonical(texts)
     updates, refused_later = _canonical({"RunHistory2": update} if update else {})
     ours = convert_record(files, run)
