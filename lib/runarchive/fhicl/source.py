@@ -46,9 +46,9 @@ class FhiclError(ArchiveError):
 class Source:
     """What the parser works on: `text` holds one character a byte, ends every line with LF, and holds no include lines.
 
-    `comments` maps lines (as the library counts them for comments) to comments; `is_plain` says that there are no control
-    characters but line ends and tabs; `includes` is how many were replaced, `swallowed` what the library loses because
-    an `#include` takes everything up to the next quote.
+    `comments` maps lines (as the library counts them for comments) to comments; `is_plain` says that there are no
+    control characters but line ends and tabs; `includes` is how many were replaced, `swallowed` what the library loses
+    because an `#include` takes everything up to the next quote.
     """
 
     text: str

@@ -7,7 +7,8 @@ from threading import Lock
 
 from runarchive.fhicl.tree import Tree
 
-_LARGEST_TOTAL = 16 << 20
+# A tree takes about ten times the room of its text.
+_LARGEST_TOTAL = 6 << 20
 
 
 class TreeCache:
