@@ -53,8 +53,16 @@ def test_every_key_has_an_action_that_its_screen_knows() -> None:
 
 
 def test_every_binding_has_id_and_tooltip() -> None:
-    owners: list[type[DOMNode]] = [*SCREENS.values(), DetailScreen, ConsoleApp, LineView, LeaveScreen]
-    for owner in (*owners, ConfirmScreen, PromptScreen, TextScreen):
+    screens: list[type[DOMNode]] = [
+        *SCREENS.values(),
+        DetailScreen,
+        LeaveScreen,
+        ConfirmScreen,
+        PromptScreen,
+        TextScreen,
+    ]
+    screens += [ConsoleApp, LineView]
+    for owner in screens:
         for binding in owner.BINDINGS:
             assert isinstance(binding, Binding)
             assert binding.id, (owner, binding)

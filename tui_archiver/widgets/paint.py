@@ -86,7 +86,9 @@ class Glyphs:
         return mark.ascii_glyph if self.ascii_only else mark.glyph
 
     def own(self, text: str) -> str:
-        """Text as this terminal can show it, in as many characters."""
+        """Text as this terminal can show it, in as many characters; what nobody cleaned is cleaned here."""
+        if not text.isprintable():
+            return self.clean(text, len(text))
         if not self.ascii_only or text.isascii():
             return text
         return text.translate(_PLAIN).encode("ascii", "replace").decode("ascii")
