@@ -35,6 +35,7 @@ class Start:
         self, archive: Archive, config: Config, args: argparse.Namespace, requests: StopRequests, stage: list[str]
     ) -> None:
         self.lock_removed = False
+        self._cancelled = False
         self._archive = archive
         self._config = config
         self._args = args
@@ -44,7 +45,7 @@ class Start:
 
     @property
     def _stopped(self) -> bool:
-        return self._requests.requested or self.lock_removed
+        return self._requests.requested or self.lock_removed or self._cancelled
 
     def run(self) -> int:
         """Do it; returns the exit status. Raises ArchiveError for what ends the whole start."""
@@ -145,6 +146,7 @@ class Start:
         if outcome.stopped:
             words.logger.warning("%s: %s", words.title, outcome.stopped)
             self.lock_removed = self.lock_removed or outcome.stopped == LOCK_REMOVED
+        self._cancelled = self._cancelled or outcome.interrupted
         if self._stopped:
             words.logger.info("%s: Shutdown requested - state saved, exiting gracefully", words.title)
         return 1 if failed or outcome.stopped or outcome.interrupted else 0

@@ -1,0 +1,121 @@
+"""An archive that the older archiver wrote, taken over as it is: 12 runs, by conftoolp and by bulkloader."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import pytest
+
+from runarchive.archive import JobKind, JobOptions, RunResult
+from runarchive.config import load_config
+from runarchive.model import Mark, RunState
+from runarchive.ucondb.embedded import open_client
+from tests.archiver_site import Site
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "reference_archive.tar.xz"
+RUNS = (1000, 1003, 1015, 1022, 41001, 41002, 41003, 41005, 41006, 41010, 41011, 41012)
+
+
+@pytest.fixture(scope="session")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("reference_archive")
+    with tarfile.open(GOLDEN) as archive:
+        archive.extractall(root, filter="data")
+    return root
+
+
+@pytest.fixture(params=["", "_tools"])
+def taken_over(tmp_path: Path, unpacked: Path, request: pytest.FixtureRequest) -> Site:
+    """The archive with its own config file, its UconDB filled with the blobs the older archiver put there."""
+    mode = request.param
+    site = Site(tmp_path / "site")
+    shutil.copytree(unpacked / f"work_dir{mode}", site.work)
+    shutil.copytree(unpacked / f"artdaqdb{mode}", site.root / "artdaqdb")
+    shutil.copytree(unpacked / "conf", site.root / "conf", dirs_exist_ok=True)
+    with tarfile.open(unpacked / "records" / "records.tar") as records:
+        for member in records:
+            member.name = member.name.partition("/")[2]
+            if member.name:
+                records.extract(member, site.records, filter="tar")
+    old = time.time() - 100 * 3600
+    for path in [*site.records.rglob("*"), site.records]:
+        os.utime(path, (old, old))
+    text = (unpacked / f"config{mode}.yaml").read_text()
+    text = text.replace(f"/srv/archiver/golden/work_dir{mode}", str(site.work))
+    text = text.replace(f"/srv/archiver/golden/artdaqdb{mode}", f"{site.root}/artdaqdb")
+    text = text.replace("/srv/archiver/golden", str(site.root)).replace("use_tools: true", "use_tools: false")
+    text = text.replace("http://127.0.0.1:18391/app", f"embedded://{site.root}/ucondb.sqlite")
+    site.config_file.write_text(text)
+    ucon = load_config(site.config_file).ucon_db
+    client = open_client(
+        ucon.server_url, ucon.folder_name, ucon.object_name, user=ucon.writer_user, password=ucon.writer_password
+    )
+    for blob in (unpacked / f"ucondb_blobs{mode}").glob("*.txt"):
+        client.put(int(blob.stem), blob.read_bytes())
+    client.close()
+    return site
+
+
+def judged(site: Site) -> dict[int, tuple[RunState, Mark, Mark, str]]:
+    """State, marks and reason of every run once all were compared."""
+    with site.archive() as archive:
+        archive.refresh(full=True)
+        archive.judge(100)
+        return {run.run: (run.state, run.marks.artdaqdb, run.marks.ucondb, run.reason) for run in archive.runs()}
+
+
+def test_a_start_finds_nothing_to_do_and_the_state_files_are_completed(taken_over: Site) -> None:
+    before = taken_over.run("--compare-state")
+    assert before.code == 0
+    assert "All systems are synchronized - no action needed" in before
+    assert "Last Attempted Run:  41012" in before
+    done = taken_over.run("--incremental")
+    assert done.code == 0
+    assert "Import Stage: No new runs to import." in done
+    assert "Migration Stage: No new runs to migrate." in done
+    for name in ("importer_state.json", "migrator_state.json"):
+        assert '"last_contiguous_run": 41012' in (taken_over.work / name).read_text()
+
+
+def test_every_run_is_archived_as_the_older_archiver_left_it_with_what_it_lost(taken_over: Site) -> None:
+    found = judged(taken_over)
+    assert tuple(found) == RUNS
+    for state, artdaqdb, ucondb, reason in found.values():
+        assert (state, artdaqdb, ucondb) == (RunState.ARCHIVED, Mark.OTHER_WRITER, Mark.OTHER_WRITER)
+        assert "older archiver" in reason
+        assert "lost" in reason
+    assert "components" in found[1015][3]
+    assert "subsystem_settings" in found[1022][3]
+    assert "all_events_to_all_dispatchers" in found[41001][3]
+
+
+def test_retry_verify_and_recover_behave(taken_over: Site) -> None:
+    with taken_over.archive(writable=True) as archive:
+        assert archive.run_job(JobKind.RETRY).runs == ()
+        verified = archive.run_job(JobKind.VERIFY, None, JobOptions(everything=True))
+        assert [(run.run, run.result) for run in verified.runs] == [(run, RunResult.DONE) for run in RUNS]
+    (taken_over.work / "importer_state.json").unlink()
+    assert taken_over.run("--recover-import-state").code == 0
+    assert '"last_contiguous_run": 41012' in (taken_over.work / "importer_state.json").read_text()
+
+
+@pytest.mark.parametrize("taken_over", ["_tools"], indirect=True)
+def test_the_index_that_two_workers_broke_is_found_said_and_mended(taken_over: Site) -> None:
+    index = next((taken_over.root / "artdaqdb").rglob("RunHistory/index.json"))
+    whole = index.read_bytes()
+    index.write_bytes(whole[: len(whole) // 2])
+    done = taken_over.run("--report-status")
+    assert "Total Runs:      12" in done
+    cli = [str(Path(sys.executable).with_name("tui-archiver")), "-c", str(taken_over.config_file), "artdaqdb"]
+    check = subprocess.run([*cli, "check"], capture_output=True, text=True, check=False)
+    assert check.returncode == 1
+    assert "index.json" in check.stdout
+    subprocess.run([*cli, "reindex"], capture_output=True, check=True)
+    mended = subprocess.run([*cli, "check"], capture_output=True, text=True, check=False)
+    assert "index.json" not in mended.stdout
