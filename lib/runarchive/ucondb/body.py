@@ -6,6 +6,7 @@ import errno
 import hashlib
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import IO
@@ -66,15 +67,23 @@ def read_file(file: IO[bytes]) -> Iterator[bytes]:
 
 def write_file(chunks: Iterable[bytes], out: IO[bytes]) -> Iterator[bytes]:
     """Replace a file's content by the pieces, and hand them on; raises ArchiveError when they cannot be written."""
-    out.seek(0)
-    out.truncate()
+    with _write_errors():
+        out.seek(0)
+        out.truncate()
     for chunk in chunks:
-        try:
+        with _write_errors():
             out.write(chunk)
-        except OSError as error:
-            code = Code.DISK_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else Code.PERMISSION
-            raise ArchiveError(code, f"cannot write the blob: {error.strerror}", phase=Phase.WRITE) from error
         yield chunk
+
+
+@contextmanager
+def _write_errors() -> Iterator[None]:
+    """The disk's errors as the disk's, so that nobody takes them for the network's."""
+    try:
+        yield
+    except OSError as error:
+        code = Code.DISK_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else Code.PERMISSION
+        raise ArchiveError(code, f"cannot write the blob: {error.strerror}", phase=Phase.WRITE) from error
 
 
 def checked(
