@@ -119,7 +119,7 @@ def read_json(text: str) -> Pairs:
     itself, numbers need a dot before an exponent, and there is no null. Raises ArchiveError(CORRUPT) for anything that
     the library cannot read.
     """
-    if _ODD_ESCAPE.search(text) is None:
+    if _ODD_ESCAPE.search(text.replace("\\\\", "")) is None:
         try:
             return _read_plain(text)
         except (ValueError, RecursionError):
