@@ -8,7 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from runarchive import __version__
 from runarchive.cli.output import talk
@@ -50,7 +50,13 @@ A module offers `configure(parser)` and `run(args) -> int`. `args` carries, besi
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints end with the exit code USAGE."""
+    """An argument parser whose complaints end with the exit code USAGE, and whose help, of nested ones too, ends with
+    the table of exit codes."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        options.setdefault("epilog", exit_code_table())
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(*args, **options)
 
     def error(self, message: str) -> NoReturn:
         """Print usage and the complaint, and leave with USAGE."""
@@ -86,9 +92,7 @@ def build_parser(argv: Sequence[str]) -> Parser:
     parser = Parser(
         prog="tui-archiver",
         description="The console for the life of a run record; with a command, its headless twin.",
-        epilog=exit_code_table(),
         parents=[common],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"tui-archiver {__version__}")
     console = parser.add_argument_group("the console")
@@ -98,14 +102,7 @@ def build_parser(argv: Sequence[str]) -> Parser:
     commands = parser.add_subparsers(dest="noun", metavar="COMMAND", parser_class=Parser)
     wanted = _noun(argv)
     for noun, summary in NOUNS.items():
-        sub = commands.add_parser(
-            noun,
-            help=summary,
-            description=summary,
-            epilog=exit_code_table(),
-            parents=[common],
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
+        sub = commands.add_parser(noun, help=summary, description=summary, parents=[common])
         if noun == wanted:
             importlib.import_module(f"runarchive.cli.{noun}_command").configure(sub)
     return parser

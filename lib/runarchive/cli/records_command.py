@@ -17,7 +17,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """The sub-commands make, check and restore."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     common = common_options()
-    make = actions.add_parser("make", parents=[common], help="write made-up run records", description=_make.__doc__)
+    summary = "write run records that look like those of SBND and ICARUS; runs that are there already are left alone"
+    make = actions.add_parser("make", parents=[common], help=summary, description=summary)
     make.add_argument("--runs", type=_count, default=10, metavar="N", help="how many (10)")
     make.add_argument("--first", type=_count, default=1000, metavar="R", help="the first run number (1000)")
     make.add_argument("--components", type=_count, metavar="K", help="board readers a run; else as --size has them")
@@ -26,9 +27,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     make.add_argument("--experiment", choices=("sbnd", "icarus"), default="sbnd")
     make.add_argument("--in-progress", type=int, metavar="N", help="how many of the last runs are still running")
     make.add_argument("--out", type=Path, required=True, metavar="DIR", help="the records directory")
-    check = actions.add_parser("check", parents=[common], help="what is odd, unreadable or no FHiCL")
+    summary = "what is odd, unreadable or no FHiCL; fails for what cannot be read and for a .fcl that artdaqDB refuses"
+    check = actions.add_parser("check", parents=[common], help=summary, description=summary)
     check.add_argument("directories", type=Path, nargs="+", metavar="DIR", help="records directories or run records")
-    restore = actions.add_parser("restore", parents=[common], help="give one run's directory back from artdaqDB")
+    summary = "write one run's directory as it was, names, modes, times and bytes, from `originals` in artdaqDB"
+    restore = actions.add_parser("restore", parents=[common], help=summary, description=summary)
     restore.add_argument("run", type=_count, metavar="RUN")
     restore.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new directory: the record itself")
 
@@ -51,7 +54,6 @@ def _refuse_if_read_only(args: argparse.Namespace) -> None:
 
 
 def _make(args: argparse.Namespace) -> int:
-    """Write run records that look like those of SBND and ICARUS; runs that are there already are left alone."""
     from runarchive.records_dir import Size, make_records
 
     _refuse_if_read_only(args)
@@ -153,7 +155,6 @@ def _examine_record(path: Path, number: int) -> Iterator[tuple[int, Finding | No
 
 
 def _restore(args: argparse.Namespace) -> int:
-    """Write the run's directory as it was: names, modes, times and bytes, from `originals` in artdaqDB."""
     from runarchive.artdaqdb.export import export_configuration
     from runarchive.artdaqdb.store import open_store
     from runarchive.config import find_config, load_config
