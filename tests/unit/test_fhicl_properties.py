@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import suppress
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from runarchive.errors import ArchiveError
 from runarchive.fhicl.changes import changed_on_reimport
 from runarchive.fhicl.document import document_form, members_text
 from runarchive.fhicl.json_text import read_json, write_json
-from runarchive.fhicl.pairs import Pairs
+from runarchive.fhicl.pairs import Pairs, Value
 from runarchive.fhicl.parser import FhiclDocument, FhiclError, parse
 from runarchive.fhicl.printer import canonical, print_fhicl
 from tests import golden_fhicl as golden
@@ -78,6 +79,32 @@ def check(text: str | bytes) -> None:
     if not changes:
         again = parse(printed)
         assert (again.data, again.metadata) == (document.data, document.metadata)
+
+
+NAMES = st.sampled_from(
+    ["a", "b", "0", "1", "type", "comment", "annotation", "protection", "children", "fhicl_pound_include_0"]
+)
+KINDS = st.sampled_from(["table", "sequence", "number", "string", "string_doublequoted", "bool", "nil", "complex", "x"])
+LEAVES: st.SearchStrategy[Value] = (
+    KINDS | st.text(max_size=4) | st.booleans() | st.integers(-9, 9) | st.none() | st.just(1.5)
+)
+FOREIGN: st.SearchStrategy[Value] = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.lists(st.tuples(NAMES, inner), max_size=5).map(Pairs),
+    max_leaves=25,
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.lists(st.tuples(NAMES, FOREIGN), max_size=3).map(Pairs),
+    st.lists(st.tuples(NAMES, FOREIGN), max_size=3).map(Pairs),
+)
+def test_any_document_is_printed_or_refused(values: Pairs, children: Pairs) -> None:
+    data = Pairs([("prolog", Pairs()), ("main", values)])
+    metadata = Pairs([("prolog", Pairs([("children", Pairs())])), ("main", Pairs([("children", children)]))])
+    with suppress(ArchiveError):
+        assert isinstance(print_fhicl(data, metadata), str)
 
 
 def _same_json(document: FhiclDocument) -> None:
