@@ -13,7 +13,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from runarchive.artdaqdb import files as files_module
@@ -327,6 +327,8 @@ class TestIndex:
         assert "unreadable" in kinds(opened(db.path))
         assert len(export_configuration(opened(db.path), "1/demo").files) == 1
 
+    @example([('"', ['"'])])
+    @example([("\n", ["\n", "\\"])])
     @given(st.lists(st.tuples(st.text(max_size=6), st.lists(st.text(max_size=4), max_size=4)), max_size=5))
     def test_an_index_is_read_as_it_was_written(self, rows: list[tuple[str, list[str]]]) -> None:
         entries = [Entry(str(n), name, tuple((one, name) for one in more)) for n, (name, more) in enumerate(rows)]

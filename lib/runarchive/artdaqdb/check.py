@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from runarchive.artdaqdb.export import document_text
 from runarchive.artdaqdb.store import NOT_PROVIDED, SYSTEM_LAYOUT, ArtdaqStore, Finding, StoredDocument, run_of
 from runarchive.errors import ArchiveError
+from runarchive.fhicl.convert import convert_record
+from runarchive.fhicl.originals import ENTITY as ORIGINALS
+from runarchive.fhicl.originals import unpack_originals
 
 WHOLE = frozenset({"schema", "RunHistory", "metadata", "boot"})
-"""What a whole run holds at least, whoever wrote it."""
+"""What a whole run holds at least, where its own `originals` do not tell."""
 
 
 @dataclass
@@ -20,6 +23,7 @@ class _Configuration:
     hashes."""
 
     entities: set[str] = field(default_factory=set)
+    originals: tuple[str, frozenset[str]] | None = None
     copies: dict[tuple[str, str, str], list[tuple[str, bytes]]] = field(default_factory=lambda: defaultdict(list))
 
 
@@ -48,9 +52,25 @@ def _gather(gathered: dict[str, _Configuration], document: StoredDocument) -> No
         if name == NOT_PROVIDED:
             continue
         found = gathered[name]
+        run = run_of(name)
+        if ORIGINALS in document.entities and run is not None:
+            expected = _expected(document, run)
+            if expected is not None and (found.originals is None or found.originals[0] < document.version):
+                found.originals = (document.version, expected)
         for entity in document.entities:
             found.entities.add(entity)
             found.copies[document.collection, entity, document.version].append((document.id, content))
+
+
+def _expected(document: StoredDocument, run: int) -> frozenset[str] | None:
+    """What a run of ours must hold by its own `originals`: an entity for each FHiCL file, and what makes a run
+    whole."""
+    try:
+        files = unpack_originals(document_text(document))
+    except ArchiveError:
+        return None
+    whole = {entity for entity, _ in convert_record(files, run, wanted=frozenset(WHOLE)).entities}
+    return frozenset({"schema", *whole})
 
 
 def _check_document(document: StoredDocument) -> Iterator[Finding]:
@@ -88,7 +108,8 @@ def _check_run(run: int, names: list[str], gathered: dict[str, _Configuration]) 
         yield Finding("two configurations", f"run {run}", message, f"`compare {run}`, then `waive {run}`", run)
     for name in names:
         found = gathered[name]
-        missing = sorted(WHOLE - found.entities)
+        expected = WHOLE if found.originals is None else found.originals[1]
+        missing = sorted(expected - found.entities)
         if missing:
             message = f"{name} is partial: no {', no '.join(missing)}"
             yield Finding("partial", f"run {run}", message, f"`import {run}` completes it", run)

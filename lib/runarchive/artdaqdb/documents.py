@@ -250,18 +250,22 @@ _bodies: ContentCache[tuple[int, Pairs]] = ContentCache(lambda one: 8 * one[0])
 _ENVELOPE_START = '\n"origin" : {\n'
 
 
-def stored_from_text(text: str, oid: str, collection: str) -> StoredDocument:
+def stored_from_text(text: str, oid: str, collection: str, *, whole: bool = True) -> StoredDocument:
     """A record out of its JSON text; bodies seen before are not parsed again.
 
-    Raises ArchiveError(CORRUPT) for a text that the library could not read.
+    Without `whole`, the record may lack `document` and `comments`. Raises ArchiveError(CORRUPT) for a text that the
+    library
+    could not read.
     """
     place = text.rfind(_ENVELOPE_START)
     if text.startswith('{\n"document" : {\n') and text.startswith(",", place - 1):
         members = text[: place - 1]
-        key = content_key(members)
         try:
-            _, body_read = _bodies.get(key, lambda: (len(members), read_json(members + "\n}")))
             envelope_read = read_json("{" + text[place:])
+            if not whole:
+                return stored(envelope_read, oid=oid, collection=collection)
+            key = content_key(members)
+            _, body_read = _bodies.get(key, lambda: (len(members), read_json(members + "\n}")))
             return stored(Pairs([*body_read.items, *envelope_read.items]), oid=oid, collection=collection, content=key)
         except ArchiveError:
             """The text is laid out otherwise than the library's writer does: it is read as a whole."""

@@ -68,7 +68,7 @@ def _inspect_collection(db: FilesystemDB, collection: str, noted: list[Entry]) -
 
 def _index(path: Path, expected: set[str]) -> Index:
     try:
-        return parse_index(path.read_text(encoding="utf-8", errors="surrogateescape"))
+        return parse_index(path.read_bytes().decode("utf-8", "surrogateescape"))
     except FileNotFoundError:
         if expected:
             raise IndexProblem("missing", f"it is missing, beside {len(expected)} documents") from None
@@ -85,6 +85,15 @@ def _facts(index: Index) -> dict[str, set[tuple[str, str]]]:
     return facts
 
 
+def _rows(entry: Entry) -> set[tuple[str, str]]:
+    """The (table, name) rows that a document should stand in."""
+    rows = set() if entry.version is None else {("version", entry.version)}
+    rows |= {("configurations.name", name) for name, _ in entry.configurations}
+    rows |= {("entities.name", name) for name in entry.entities}
+    rows |= {("aliases.active.name", name) for name in entry.aliases}
+    return rows | {("runs.name", name) for name in entry.runs}
+
+
 def _disagreements(db: FilesystemDB, collection: str, index: Index, files: set[str]) -> Iterator[Finding]:
     facts = _facts(index)
     for oid in sorted(files - set(index.ouid)):
@@ -96,11 +105,8 @@ def _disagreements(db: FilesystemDB, collection: str, index: Index, files: set[s
             "stale", f"{collection}/{oid}.json", message, f"import the run again; without its directory, {REINDEX}"
         )
     for oid in sorted(files & facts.keys()):
-        document = db.read(collection, oid)
-        if document.problem:
-            continue
-        alone = build_index([entry_of(oid, document.record)])
-        wrong = facts[oid] ^ _facts(alone)[oid]
+        document = db.read(collection, oid, whole=False)
+        wrong = set() if document.problem else facts[oid] ^ _rows(entry_of(oid, document.record))
         if wrong:
             named = ", ".join(f"{table} {name!r}" for table, name in sorted(wrong)[:3])
             message = f"index and document disagree on {named}"
@@ -121,7 +127,7 @@ def _rebuilt(db: FilesystemDB, collection: str) -> tuple[Index, list[str]]:
     ones."""
     entries, unreadable = [], []
     for oid in db.document_files(collection):
-        document = db.read(collection, oid)
+        document = db.read(collection, oid, whole=False)
         if document.problem:
             unreadable.append(document.problem)
         else:

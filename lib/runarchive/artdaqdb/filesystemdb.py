@@ -141,13 +141,14 @@ class FilesystemDB:
                 self._memory.add_index(name, parse_configurations(self._index_text(name, noted)))
             except IndexProblem as problem:
                 self._broken[name] = problem
-                for found in self._read_all(name):
+                for oid in self.document_files(name):
+                    found = self.read(name, oid, whole=False)
                     if not found.problem:
-                        self._memory.add(name, entry_of(found.id, found.record))
+                        self._memory.add(name, entry_of(oid, found.record))
 
     def _index_text(self, collection: str, noted: Iterable[tuple[str, str]] = ()) -> str:
         try:
-            return (self.path / collection / INDEX_FILE).read_text(encoding="utf-8", errors="surrogateescape")
+            return (self.path / collection / INDEX_FILE).read_bytes().decode("utf-8", "surrogateescape")
         except FileNotFoundError:
             known = {oid for name, oid in noted if name == collection}
             lost = [oid for oid in self.document_files(collection) if oid not in known]
@@ -196,7 +197,8 @@ class FilesystemDB:
         versions: dict[tuple[str, str], str] = {}
         for name in self._collections():
             if name in self._broken:
-                versions.update({(name, one.id): one.version for one in self._read_all(name)})
+                for oid in self.document_files(name):
+                    versions[name, oid] = self.read(name, oid, whole=False).version
                 continue
             tables = parse_index(self._index_text(name, {(name, oid) for oid in self.document_files(name)})).tables
             versions.update({(name, oid): version for version, ids in tables["version"].items() for oid in ids})
@@ -215,13 +217,14 @@ class FilesystemDB:
         with self._mutex:
             return tuple(sorted(memory.runs.get(run, ())))
 
-    def read(self, collection: str, oid: str) -> StoredDocument:
-        """One document file; what cannot be read comes back with its problem."""
+    def read(self, collection: str, oid: str, *, whole: bool = True) -> StoredDocument:
+        """One document file, without `whole` perhaps only its names; what cannot be read comes back with its
+        problem."""
         place = f"{collection}/{oid}.json"
         gone = False
         try:
-            text = (self.path / place).read_text(encoding="utf-8", errors="surrogateescape")
-            return stored_from_text(text, oid, collection)
+            text = (self.path / place).read_bytes().decode("utf-8", "surrogateescape")
+            return stored_from_text(text, oid, collection, whole=whole)
         except FileNotFoundError:
             problem, gone = "it is in the index, but its file is missing", True
         except OSError as error:
@@ -237,13 +240,10 @@ class FilesystemDB:
             places = sorted(memory.documents.get(configuration, ()), key=lambda place: place[1])
         return tuple(self.read(collection, oid) for collection, oid in places)
 
-    def _read_all(self, collection: str) -> Iterator[StoredDocument]:
-        return (self.read(collection, oid) for oid in self.document_files(collection))
-
     def all_documents(self) -> Iterator[StoredDocument]:
         """Every document file, indexed or not."""
         for name in self._collections():
-            yield from self._read_all(name)
+            yield from (self.read(name, oid) for oid in self.document_files(name))
 
     def insert(self, documents: Sequence[NewDocument]) -> None:
         """Store new documents; the indexes follow at the next fold, which comes by itself every so many documents."""

@@ -155,7 +155,8 @@ def quote(text: str) -> str:
 
 def _array(name: str, values: list[str]) -> str:
     listed = '",\n"'.join(values)
-    if not values or _NOT_PLAIN.search(listed) or listed.count('"') != 2 * (len(values) - 1):
+    plain = listed.count('"') == 2 * listed.count("\n") == 2 * len(values) - 2 and not _NOT_PLAIN.search(listed)
+    if values and not plain:
         listed = json.dumps(values, ensure_ascii=False, separators=(",\n", ":"))[2:-2]
     return f'{quote(name)} : [\n"{listed}"\n]' if values else f"{quote(name)} : [\n\n]"
 
