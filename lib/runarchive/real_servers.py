@@ -260,9 +260,9 @@ def start_real_stores(directory: Path) -> RealStores:
     ArchiveError(UNAVAILABLE, PERMISSION) naming what is missing. Both servers end with this process.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    ports = _kept_ports(directory / "ports.json")
-    mongod = MongodServer(directory / "mongod", port=ports[0])
-    postgres = PostgresServer(directory / "postgres", port=ports[1])
+    mongod_port, postgres_port = kept_ports(directory / "ports.json", 2)
+    mongod = MongodServer(directory / "mongod", port=mongod_port)
+    postgres = PostgresServer(directory / "postgres", port=postgres_port)
     mongod.start()
     try:
         postgres.start()
@@ -272,14 +272,13 @@ def start_real_stores(directory: Path) -> RealStores:
     return RealStores(f"{mongod.uri}/demo_db_archive", postgres.dsn, mongod, postgres)
 
 
-def _kept_ports(file: Path) -> tuple[int, int]:
-    """The ports of the last start if they are free, else new ones, kept in the file."""
+def kept_ports(file: Path, count: int) -> list[int]:
+    """The ports that the file holds from the last time if all are free, else new ones, which it holds then."""
     try:
-        first, second = json.loads(file.read_text("ascii"))
-        kept = (int(first), int(second))
+        kept = [int(port) for port in json.loads(file.read_text("ascii"))]
     except (FileNotFoundError, ValueError, TypeError):
-        kept = (0, 0)
-    if 0 in kept or any(port_answers(port) for port in kept):
-        kept = (free_port(), free_port())
+        kept = []
+    if len(kept) != count or any(port_answers(port) for port in kept):
+        kept = [free_port() for _ in range(count)]
         file.write_text(json.dumps(kept) + "\n", "ascii")
     return kept

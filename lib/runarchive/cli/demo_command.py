@@ -28,7 +28,9 @@ ucon_db:
   object_name: configuration
   writer_user: demo
   writer_password: demo
-{more}"""
+"""
+REAL = "real"
+"""The directory of the real servers' data; where it is, the demo has real stores."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -56,8 +58,10 @@ def prepare_demo(args: argparse.Namespace) -> Path:
             (root / name).mkdir(parents=True, exist_ok=True)
         _make_conf(root / "conf")
         _make_records(root / "records", args.runs, args.size)
-        if not config.exists():
-            config.write_text(_config_text(root, args.stores), encoding="utf-8")
+        if args.stores == "real" or (root / REAL).exists():
+            _start_real(root, config)
+        elif not config.exists():
+            config.write_text(_config_text(root), encoding="utf-8")
     except OSError as error:
         raise ArchiveError(Code.PERMISSION, f"{root} cannot be written: {error}", phase=Phase.WRITE) from error
     return config
@@ -82,14 +86,20 @@ def _make_records(directory: Path, runs: int, size: str) -> None:
         make_records(directory, runs=len(missing), first=missing[0], size=Size(size), in_progress=0)
 
 
-def _config_text(root: Path, stores: str) -> str:
-    if stores == "real":
-        from runarchive.cli.demo_stores import start_real_stores
+def _config_text(root: Path) -> str:
+    artdaqdb, ucondb = f"filesystemdb://{root}/artdaqdb", f"embedded://{root}/ucondb.sqlite"
+    return CONFIG.format(root=root, artdaqdb=artdaqdb, ucondb=ucondb)
 
-        artdaqdb, ucondb, more = start_real_stores(root)
-    else:
-        artdaqdb, ucondb, more = f"filesystemdb://{root}/artdaqdb", f"embedded://{root}/ucondb.sqlite", ""
-    return CONFIG.format(root=root, artdaqdb=artdaqdb, ucondb=ucondb, more=more)
+
+def _start_real(root: Path, config: Path) -> None:
+    """Start the demo's own servers, which end with this process; the config follows where their ports had to change."""
+    from runarchive.cli.demo_stores import start_real_stores
+
+    artdaqdb, ucondb = start_real_stores(root / REAL)
+    text = config.read_text(encoding="utf-8") if config.exists() else ""
+    if f" {artdaqdb}\n" not in text or f" {ucondb}\n" not in text:
+        config.write_text(CONFIG.format(root=root, artdaqdb=artdaqdb, ucondb=ucondb), encoding="utf-8")
+    talk(f"MongoDB and PostgreSQL keep their data in {root / REAL} and run as long as this command does")
 
 
 def run(args: argparse.Namespace) -> int:
