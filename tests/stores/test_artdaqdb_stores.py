@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -114,6 +115,24 @@ class TestDocuments:
         main = found.record.table("document").table("data").table("main")
         assert main.items == [("o.f", "x"), ("o.f", "y")]
         assert texts(store, "7/demo")["tpc01"] == '\no.f: "x" \n\no.f: "y" \n'
+
+    @pytest.mark.parametrize("name", ["origin", "document", "comments", "_id", "entities"])
+    def test_names_of_the_record_may_be_names_in_the_text(self, store: ArtdaqStore, name: str) -> None:
+        text = f'{name}: {{ format: fhicl name: x list: [{{ {name}: {{ }} }}] }}\nlast: {{ {name}: "y" }}\n'
+        store.insert([new(7, "boot", text)])
+        assert texts(store, "7/demo") == {"boot": canonical_text(text)}
+
+    def test_threads_share_a_store(self, store: ArtdaqStore) -> None:
+        with ThreadPoolExecutor(4) as pool:
+            outcomes = list(pool.map(lambda run: import_run(store, wanted(run)), [*range(1, 13)] * 2))
+        store.fold()
+        assert {outcome.before.state for outcome in outcomes} <= {
+            ImportState.ABSENT,
+            ImportState.PARTIAL,
+            ImportState.SAME,
+        }
+        assert store.collections() == {"RunHistory": 12 * 5, "SystemLayout": 12}
+        assert all(assess(store, wanted(run)).state is ImportState.SAME for run in range(1, 13))
 
     def test_the_same_document_twice_is_there_once(self, uri: str, store: ArtdaqStore) -> None:
         document = new(7, "boot", "a: 1\n")
