@@ -15,10 +15,11 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from runarchive.artdaqdb import bson_records, mongodb_listing
-from runarchive.artdaqdb.export import export_configuration
+from runarchive.artdaqdb.export import document_text, export_configuration
 from runarchive.artdaqdb.mongodb import MongoDB
 from runarchive.artdaqdb.store import NewDocument
 from runarchive.errors import ArchiveError, Code
+from runarchive.fhicl.json_text import write_json
 from runarchive.fhicl.pairs import Pairs
 
 STAGES = ("1_after_3_runs", "2_after_update_9002_new_entity", "3_after_update_9003_same_entity")
@@ -385,3 +386,40 @@ def test_without_a_server_the_failure_says_so(tmp_path: Path) -> None:
     assert caught.value.retryable
     for text in (caught.value.message, repr(caught.value), repr(store), store.uri, repr(store._uri)):
         assert "cret" not in text
+
+
+def golden_reads(golden_mongodb: Path, database: str) -> Iterator[tuple[str, bool, str]]:
+    """What the library answered when each document of a database was read: version, success, text."""
+    for line in (golden_mongodb / "json" / "calls_misc.jsonl").read_text("utf-8").splitlines():
+        call = json.loads(line)
+        if call["call"] == "read_document" and call["uri"].endswith(f"/{database}"):
+            chosen = call["query"]["filter"]
+            yield chosen.get("version") or chosen["configurations.name"], *call["result"]
+
+
+def test_odd_documents_are_read_or_refused_as_the_library_does(
+    store: MongoDB, load: Load, golden_mongodb: Path
+) -> None:
+    load(golden_mongodb / "json" / "odd_dump")
+    seen = 0
+    for version, readable, text in golden_reads(golden_mongodb, "odd_db_archive"):
+        (document,) = store.documents(version)
+        if readable:
+            assert document_text(document) == text
+        else:
+            with pytest.raises(ArchiveError) as caught:
+                document_text(document)
+            assert caught.value.code is Code.CORRUPT
+        seen += 1
+    assert seen == 16
+
+
+def test_json_documents_arrive_as_the_library_shows_them(store: MongoDB, load: Load, golden_mongodb: Path) -> None:
+    load(golden_mongodb / "json" / "dump")
+    seen = 0
+    for version, readable, text in golden_reads(golden_mongodb, "json_db_archive"):
+        (document,) = store.documents(version)
+        assert readable
+        assert write_json(document.record.table("document").get("data")) == text
+        seen += 1
+    assert seen == 13
