@@ -306,6 +306,17 @@ class Archive:
         """
         return compare.file_text(self._context, self._memory.evidence(run), store, name, original=original)
 
+    def validate(self, run: int) -> CheckResult:
+        """Look for `validation.patterns` in the run's blob as UconDB gives it, and note the verdict in the ledger.
+
+        Raises the failure of UconDB.
+        """
+        from runarchive.ucondb.validation import validate_blob
+
+        result = validate_blob(self._stores.ucondb.get(run), run, self._config.validation.patterns)
+        self._ledger.history.record_checks([result], run=run, stage=Stage.MIGRATE)
+        return result
+
     def life(self, run: int) -> RunLife:
         """One run's attempts, checks, hashes, events and decisions, oldest first; raises ArchiveError(NOT_FOUND)."""
         return life.life_of(self._ledger, self._memory, run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
@@ -143,11 +144,12 @@ class ArchiveError(Exception):
 
 
 class ConfigError(ArchiveError):
-    """The config file is wrong; `problems` lists every fault found, not the first alone."""
+    """The config file is wrong; `problems` lists every fault found, `warnings` what is doubtful beside them."""
 
-    def __init__(self, problems: list[str]) -> None:
+    def __init__(self, problems: list[str], warnings: Sequence[str] = ()) -> None:
         super().__init__(Code.BAD_CONFIG, "; ".join(problems))
         self.problems = problems
+        self.warnings = tuple(warnings)
 
 
 class UsageError(ArchiveError):

@@ -12,7 +12,7 @@ import pytest
 
 from runarchive.cli import run_archiver
 from runarchive.ledger.state_files import read_failure_log
-from runarchive.model import RunState, Store
+from runarchive.model import RunState, Store, Verdict
 from tests.archiver_site import Site
 
 MODES = [
@@ -168,7 +168,10 @@ def test_row_014_validate_looks_into_each_blob_after_the_upload(site: Site) -> N
     site.configure(validation={"patterns": {"shifter": "^shifter:"}})
     failed = site.run("--validate")
     assert failed.code == 1
-    assert "✗ Run 3000: blob validation: expected each once, found shifter: 0 times" in failed
+    assert "✗ Run 3000: Blob validation found errors: shifter is not in metadata.fcl" in failed
+    with site.archive() as archive:
+        checks = [check.result for check in archive.life(3000).checks if check.result.name == "validate"]
+    assert [check.verdict for check in checks] == [Verdict.FAIL]
     assert site.held(Store.UCONDB) == {*runs, 3000}
 
 
@@ -229,6 +232,17 @@ def test_row_019_batch_limit(site: Site) -> None:
     site.make(2, first=2000)
     assert "Limited" not in site.run("--incremental", "--import-only")
     assert len(site.held(Store.ARTDAQDB)) == 14
+
+
+def test_row_020_the_compare_tools_flags(site: Site) -> None:
+    site.make(2)
+    site.run()
+    cli = [str(Path(sys.executable).with_name("tui-archiver")), "-c", str(site.config_file)]
+    flags = ["--show-diff", "--ignore-case", "--ignore-all-space", "--ignore-blank-lines"]
+    lists = ["--ignore-matching-lines", "^x", "--ignore-files", "boot.fcl,setup.fcl"]
+    done = subprocess.run([*cli, "compare", "1000-1001", *flags, *lists], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "boot.fcl" not in done.stdout
 
 
 def test_row_021_nothing_to_do_is_success(site: Site) -> None:

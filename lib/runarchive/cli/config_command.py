@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from runarchive.cli.main import common_options
 from runarchive.cli.output import emit, emit_json, talk
 from runarchive.config import Config, declared_keys, find_config, load_config
 from runarchive.config.load import SECTIONS
@@ -13,10 +14,11 @@ from runarchive.errors import ConfigError, ExitCode, UsageError
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the three verbs."""
+    common = common_options()
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
-    verbs.add_parser("check", help="report every fault and everything doubtful")
-    verbs.add_parser("show", help="every key with its value and origin; secrets are not shown")
-    verbs.add_parser("schema", help="every key with its kind, default and meaning")
+    verbs.add_parser("check", parents=[common], help="report every fault and everything doubtful")
+    verbs.add_parser("show", parents=[common], help="every key with its value and origin; secrets are not shown")
+    verbs.add_parser("schema", parents=[common], help="every key with its kind, default and meaning")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,7 +39,7 @@ def _check(args: argparse.Namespace) -> int:
     try:
         warnings = load_config(path).warnings
     except ConfigError as error:
-        problems = error.problems
+        problems, warnings = error.problems, error.warnings
     if args.json:
         emit_json({"config": str(path), "ok": not problems, "problems": problems, "warnings": list(warnings)})
     else:
@@ -99,9 +101,7 @@ def _free(key: str, kind: str, default: Any, meaning: str) -> dict[str, Any]:
 
 
 FREE_KEYS = [
-    _free(
-        "source_files.ignore_runs", "list", "none", "runs and ranges (7, 9000-9999) out of plans, gaps, coverage"
-    ),
+    _free("source_files.ignore_runs", "list", "none", "runs and ranges (7, 9000-9999) out of plans, gaps, coverage"),
     _free("fhiclize_generate", "list", "all", "files to make FHiCL of; also a table with the list under `files`"),
     _free(
         "validation.patterns",

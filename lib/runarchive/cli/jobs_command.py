@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from typing import Any
 
 from runarchive.clean import clean
+from runarchive.cli.main import common_options
 from runarchive.cli.output import emit, emit_json
 from runarchive.config import find_config, load_config
 from runarchive.errors import ArchiveError, Code, ExitCode
@@ -22,7 +24,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--follow", action="store_true", help="go on telling what happens, until nothing runs")
     parser.add_argument("--limit", type=int, default=20, metavar="N", help="the newest N jobs (default 20)")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
-    cancel = verbs.add_parser("cancel", help="stop a job after its runs in hand, whichever process does it")
+    cancel = verbs.add_parser(
+        "cancel", parents=[common_options()], help="stop a job after its runs in hand, whichever process does it"
+    )
     cancel.add_argument("job", type=int, metavar="ID")
     cancel.add_argument("--now", action="store_true", help="do not wait for the runs in hand")
 
@@ -36,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
             if args.read_only:
                 raise ArchiveError(Code.READ_ONLY, f"refused: cancelling job {args.job} under --read-only")
             return _cancel(ledger, args.job, args.now)
+        revision = ledger.revision()
         jobs = ledger.jobs.latest(args.limit)
         if args.json and not args.follow:
             emit_json({"jobs": [as_data(job, ledger) for job in jobs]})
@@ -43,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         for job in reversed(jobs):
             emit(_json_line(as_data(job, ledger)) if args.json else line(job, ledger))
         if args.follow:
-            _follow(ledger, args.json)
+            _follow(ledger, revision, args.json)
     finally:
         ledger.close()
     return ExitCode.DONE
@@ -61,11 +66,14 @@ def _cancel(ledger: Ledger, number: int, now: bool) -> int:
     return ExitCode.DONE
 
 
-def _follow(ledger: Ledger, as_json: bool) -> None:
-    """Tell of changes until no job runs any more."""
-    revision = ledger.revision()
-    while ledger.jobs.running():
-        time.sleep(POLL_SECONDS)
+def _follow(ledger: Ledger, revision: int, as_json: bool) -> None:
+    """Tell of what changed after this revision, until no job runs any more."""
+    over = False
+    while not over:
+        sys.stdout.flush()
+        over = not ledger.jobs.running()
+        if not over:
+            time.sleep(POLL_SECONDS)
         changes = ledger.changes_since(revision)
         revision = changes.rev
         for event in changes.events:

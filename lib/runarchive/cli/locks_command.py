@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from runarchive.cli.main import common_options
 from runarchive.cli.output import emit, emit_json, talk
 from runarchive.config import Config, find_config, load_config
 from runarchive.errors import ArchiveError, Code, ExitCode
@@ -16,7 +17,9 @@ from runarchive.model import Severity
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add `break --yes`."""
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
-    breaking = verbs.add_parser("break", help="ask the holder to stop after its runs in hand, and free the lock")
+    breaking = verbs.add_parser(
+        "break", parents=[common_options()], help="ask the holder to stop after its runs in hand, and free the lock"
+    )
     breaking.add_argument("--yes", action="store_true", help="really do it")
 
 

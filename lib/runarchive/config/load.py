@@ -140,7 +140,7 @@ def parse_config(text: str, path: Path, environment: MappingType[str, str]) -> C
     )
     values.warn_of_unknown_keys()
     if values.problems:
-        raise ConfigError(values.problems)
+        raise ConfigError(values.problems, values.warnings)
     return dataclasses.replace(config, warnings=tuple(values.warnings))
 
 
