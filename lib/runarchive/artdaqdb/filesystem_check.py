@@ -33,7 +33,7 @@ def inspect_files(db: FilesystemDB) -> Iterator[Finding]:
     for line in Journal.of(db.path).read_on():
         journal.setdefault(line.collection, []).append(line.entry)
     if db.collections() and not db.has_metadata():
-        yield Finding("metadata", SYSTEM_METADATA, "it is missing", "the next import makes it")
+        yield Finding("metadata", SYSTEM_METADATA, "it is missing", "the next import makes it", advice=True)
     for collection in db.collections():
         yield from _inspect_collection(db, collection, journal.get(collection, []))
     for path in left_over(db.path):
