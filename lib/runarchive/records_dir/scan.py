@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +17,35 @@ LARGEST_RUN = 2**63 - 1
 _RUN_NAME = re.compile(r"0|[1-9][0-9]*")
 
 
+class RunPaths(Mapping[int, Path]):
+    """The runs of a records directory, lowest number first, each with its path, which is made when asked for."""
+
+    __slots__ = ("_directory", "_runs")
+
+    def __init__(self, directory: Path, runs: Iterable[int]) -> None:
+        self._directory = directory
+        self._runs = dict.fromkeys(sorted(runs))
+
+    def __getitem__(self, run: int) -> Path:
+        if run not in self._runs:
+            raise KeyError(run)
+        return self._directory / str(run)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._runs)
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def __contains__(self, run: object) -> bool:
+        return run in self._runs
+
+
 @dataclass(frozen=True, slots=True)
 class Scan:
     """What a records directory holds: its runs, and every other name with the reason why it is none."""
 
-    runs: dict[int, Path]
+    runs: RunPaths
     oddities: tuple[tuple[str, str], ...]
 
 
@@ -31,7 +56,7 @@ def scan_records(directory: Path) -> Scan:
     listing itself, so that 100 000 entries cost one scan.
     Raises ArchiveError(NOT_FOUND, PERMISSION or UNREADABLE_FILE, store=FILESYSTEM) when it cannot be listed.
     """
-    runs: dict[int, Path] = {}
+    runs: list[int] = []
     oddities: list[tuple[str, str]] = []
     try:
         with os.scandir(directory) as entries:
@@ -40,10 +65,10 @@ def scan_records(directory: Path) -> Scan:
                 if reason:
                     oddities.append((entry.name, reason))
                 else:
-                    runs[int(entry.name)] = directory / entry.name
+                    runs.append(int(entry.name))
     except OSError as error:
         raise _cannot_list(directory, error) from error
-    return Scan(dict(sorted(runs.items())), tuple(sorted(oddities)))
+    return Scan(RunPaths(directory, runs), tuple(sorted(oddities)))
 
 
 def _oddity(entry: os.DirEntry[str]) -> str:
