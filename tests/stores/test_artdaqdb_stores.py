@@ -6,15 +6,17 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from runarchive.artdaqdb.check import check_store
 from runarchive.artdaqdb.documents import canonical_text, record
 from runarchive.artdaqdb.export import document_text, export_configuration
 from runarchive.artdaqdb.importing import Assessment, ImportState, Rendering, Wanted, assess, import_run
 from runarchive.artdaqdb.schema import DEFAULT_SCHEMA
-from runarchive.artdaqdb.store import ArtdaqStore, NewDocument, open_store
+from runarchive.artdaqdb.store import ArtdaqStore, Finding, NewDocument, open_store
 from runarchive.errors import ArchiveError, Code
 from runarchive.fhicl.originals import OriginalFile, pack_originals
 from runarchive.fhicl.pairs import Pairs
@@ -345,6 +347,49 @@ class TestImport:
         import_run(store, wanted(12))
         assert assess(store, wanted(1)).state is ImportState.ABSENT
         assert assess(store, wanted(120)).state is ImportState.ABSENT
+
+
+class TestCheck:
+    def faults(self, store: ArtdaqStore) -> list[Finding]:
+        return [finding for finding in check_store(store) if not finding.advice]
+
+    def test_a_whole_run_has_no_fault(self, store: ArtdaqStore) -> None:
+        import_run(store, wanted())
+        import_run(store, wanted(times=2))
+        assert self.faults(store) == []
+
+    def test_what_a_run_lacks_is_told_by_its_originals(self, store: ArtdaqStore) -> None:
+        run = wanted()
+        store.insert([new(12, entity, text) for entity, text in run.entities if entity not in ("tpc01", "boot")])
+        store.insert([new(12, "originals", run.originals or ""), new(12, "schema", run.schema)])
+        (fault,) = self.faults(store)
+        assert (fault.kind, fault.run) == ("partial", 12)
+        assert "no tpc01" in fault.message
+        assert "boot" not in fault.message
+
+    def test_without_originals_four_documents_make_a_run(self, store: ArtdaqStore) -> None:
+        run = wanted(originals=False)
+        store.insert([new(12, entity, text) for entity, text in run.entities if entity != "boot"])
+        (fault,) = self.faults(store)
+        assert fault.message.endswith("no boot, no schema")
+
+    def test_one_version_with_two_contents_is_told(self, store: ArtdaqStore) -> None:
+        import_run(store, wanted(originals=False))
+        store.insert([new(12, "tpc01", "other: 1\n")])
+        assert [fault.kind for fault in self.faults(store)] == ["hidden"]
+
+    def test_two_configurations_and_blanks_are_told(self, store: ArtdaqStore) -> None:
+        for name in ("a", "b c"):
+            run = replace(wanted(), configuration=name)
+            store.insert([new(12, entity, text, name=name) for entity, text in run.entities])
+            store.insert([new(12, "schema", run.schema, name=name)])
+        assert [fault.kind for fault in self.faults(store)] == ["two configurations", "blank in name"]
+
+    def test_a_document_that_cannot_be_exported_is_told(self, store: ArtdaqStore) -> None:
+        broken = record(new(12, "boot", "a: 1\n"), "2017-07-18T12:48:10.123-0500")
+        broken.table("document").set("metadata", Pairs())
+        store.insert_records([broken])
+        assert "not loadable" in [fault.kind for fault in self.faults(store)]
 
 
 class TestOtherWriters:
