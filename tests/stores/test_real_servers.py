@@ -133,3 +133,16 @@ def test_a_directory_closed_to_the_unprivileged_account_is_named(tmp_path: Path)
     with pytest.raises(ArchiveError, match="cannot pass") as caught:
         real_servers.PostgresServer(closed / "postgres").start()
     assert caught.value.code is Code.PERMISSION
+
+
+def test_a_program_that_does_not_start_here_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = tmp_path / "mongod"
+    broken.write_text("#!/bin/sh\necho 'libcurl.so.4: cannot open shared object file' >&2\nexit 127\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    found = server_programs.find_mongod()
+    assert found.path != broken
+    monkeypatch.setattr(server_programs, "package_directory", lambda package: None)
+    found = server_programs.find_mongod()
+    assert found.path is None
+    assert "libcurl.so.4" in found.reason
