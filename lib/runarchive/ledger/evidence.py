@@ -46,6 +46,7 @@ class EvidenceTable:
             " r.state IN ('WAITING', 'FAILED', 'IMPORTING', 'MIGRATING', 'OUTDATED', 'PARTIAL')"
             " OR (r.stop IS NULL AND e.data != '{}' AND r.state IN ('NEW', 'IMPORTED', 'ARCHIVED'))"
             " OR (e.data = '{}' AND (e.artdaqdb = '' OR e.ucondb = '')))"
+            " UNION SELECT * FROM (SELECT run FROM runs WHERE state = 'EMPTY' ORDER BY run DESC LIMIT 1000)"
         )
         return tuple(int(str(row[0])) for row in found)
 

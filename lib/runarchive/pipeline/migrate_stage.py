@@ -67,6 +67,11 @@ def run_migrate(context: Context, evidence: Evidence, *, supersede: bool = False
     if hop.verdict not in WHOLE or evidence.grown:
         return evidence
     packed = pack_run(context, run, configuration_names(evidence.artdaqdb)[0])
+    if hop.output and packed.hash != hop.output:
+        evidence = judge_import(context, evidence) if evidence.on_disk else judge_alone(context, evidence)
+        hop = evidence.import_hop
+        if hop is None or hop.verdict not in WHOLE or hop.output != packed.hash:
+            return replace(evidence, failed=None)
     outcome = context.stores.ucondb.put(run, packed.blob, override=supersede)
     version = outcome.version
     if version is None:

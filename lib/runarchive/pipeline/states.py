@@ -166,6 +166,8 @@ def _whole(evidence: Evidence) -> tuple[RunState, str]:
     if blob is None:
         if evidence.in_hand is Stage.MIGRATE:
             return RunState.IMPORTED, "its migration was cut off; the next start continues it"
+        if hop is not None:
+            return RunState.IMPORTED, "listed in UconDB, not compared yet"
         return RunState.ARCHIVED, "listed, not verified yet"
     if blob.verdict in _HOP_STATE:
         return _HOP_STATE[blob.verdict], blob.reason

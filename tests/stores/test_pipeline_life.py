@@ -1,0 +1,356 @@
+"""What can happen to a run between its directory and UconDB, on real stores: waiting, growth, conflicts, waivers."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runarchive.archive import Archive, JobKind, JobOptions, RunResult
+from runarchive.artdaqdb.store import NewDocument, open_store
+from runarchive.errors import ArchiveError, Code
+from runarchive.model import Mark, Run, RunState, Stage
+from runarchive.ucondb.blob import unpack
+from runarchive.ucondb.client import UconClient
+from runarchive.ucondb.embedded import open_client
+from tests.archiver_site import Site
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path / "site")
+
+
+@pytest.fixture
+def archive(site: Site) -> Iterator[Archive]:
+    with Archive.open(site.config_file, writable=True, actor="tester@here") as opened:
+        yield opened
+
+
+def ucondb(site: Site) -> UconClient:
+    section = site.data["ucon_db"]
+    return open_client(
+        section["server_url"], section["folder_name"], section["object_name"],
+        user=section["writer_user"], password=section["writer_password"],
+    )  # fmt: skip
+
+
+def state(archive: Archive, run: int = 1000) -> Run:
+    archive.refresh()
+    found = archive.run(run)
+    assert found is not None
+    return found
+
+
+def take_times(site: Site, run: int, what: str) -> bytes:
+    """Take the stop line, or both, out of a record, as it was before; returns what it is now."""
+    with site.opened(run) as record:
+        file = record / "metadata.txt"
+        whole = file.read_bytes()
+        lines = (b"start", b"stop") if what == "both" else (b"stop",)
+        kept = [
+            line for line in whole.split(b"\n") if not any(b"DAQInterface " + word + b" time" in line for word in lines)
+        ]
+        file.write_bytes(b"\n".join(kept))
+    return whole
+
+
+def put_back(site: Site, run: int, whole: bytes) -> None:
+    with site.opened(run) as record:
+        (record / "metadata.txt").write_bytes(whole)
+
+
+def add_line(site: Site, run: int, name: str, text: str) -> None:
+    with site.opened(run) as record, (record / name).open("a") as file:
+        file.write(text)
+
+
+def test_a_run_without_stop_waits_and_is_archived_when_it_is_old(site: Site, archive: Archive) -> None:
+    site.make(1)
+    take_times(site, 1000, "stop")
+    site.age(1000, hours=2)
+    found = state(archive)
+    assert (found.state, found.reason) == (RunState.WAITING, "no stop, 2 h")
+    assert archive.run_job(JobKind.ARCHIVE).runs == ()
+    [held] = archive.plan(JobKind.IMPORT, [1000]).held
+    assert (held.run, held.reason) == (1000, "waits: no stop, 2 h")
+    site.age(1000, hours=30)
+    outcome = archive.run_job(JobKind.ARCHIVE)
+    assert [(run.state, run.reason) for run in outcome.runs] == [(RunState.ARCHIVED, "no stop time")]
+
+
+def test_a_person_can_force_a_waiting_run(site: Site, archive: Archive) -> None:
+    site.make(1)
+    take_times(site, 1000, "stop")
+    site.age(1000, hours=2)
+    assert state(archive).state is RunState.WAITING
+    archive.force(1000, "the shift ends now")
+    assert state(archive).state is RunState.NEW
+    assert archive.run_job(JobKind.IMPORT).count(Stage.IMPORT) == 1
+
+
+def test_a_stop_time_that_comes_late_is_an_update_and_supersedes_only_when_told(site: Site, archive: Archive) -> None:
+    site.make(1)
+    whole = take_times(site, 1000, "stop")
+    site.age(1000, hours=30)
+    assert archive.run_job(JobKind.ARCHIVE).runs[0].state is RunState.ARCHIVED
+    put_back(site, 1000, whole)
+    grown = state(archive)
+    assert (grown.state, grown.reason) == (RunState.OUTDATED, "the record grew after its import")
+    outcome = archive.run_job(JobKind.ARCHIVE)
+    assert [(run.state, run.reason) for run in outcome.runs] == [(RunState.OUTDATED, "UconDB is older than artdaqDB")]
+    assert archive.run_job(JobKind.ARCHIVE).runs == (), "nothing overrides by itself"
+    explained = archive.explain(1000)
+    assert any("--supersede" in way.command for way in explained.exits)
+    outcome = archive.run_job(JobKind.MIGRATE, [1000], JobOptions(supersede=True))
+    assert [(run.state, run.result) for run in outcome.runs] == [(RunState.ARCHIVED, RunResult.DONE)]
+    assert state(archive).marks.ucondb is Mark.VERIFIED
+    with_stop = unpack(archive_blob(site))
+    assert b"stop_time" in (with_stop.file("RunHistory2.fcl") or b"")
+
+
+def archive_blob(site: Site) -> bytes:
+    client = ucondb(site)
+    try:
+        return client.get(1000)
+    finally:
+        client.close()
+
+
+def test_a_changed_record_is_a_conflict_with_three_exits(site: Site, archive: Archive) -> None:
+    site.make(1)
+    assert archive.run_job(JobKind.ARCHIVE).runs[0].state is RunState.ARCHIVED
+    add_line(site, 1000, "boot.txt", "\nchanged: afterwards\n")
+    outcome = archive.run_job(JobKind.VERIFY, [1000])
+    assert [run.result for run in outcome.runs] == [RunResult.FAILED]
+    assert state(archive).state is RunState.CONFLICT
+    assert archive.run_job(JobKind.RETRY).runs == ()
+    assert {way.action for way in archive.explain(1000).exits} >= {"compare", "add", "waive"}
+    outcome = archive.run_job(JobKind.IMPORT, [1000], JobOptions(add=True))
+    assert outcome.runs[0].result is RunResult.DONE
+    assert state(archive).state is RunState.OUTDATED
+    outcome = archive.run_job(JobKind.MIGRATE, [1000], JobOptions(supersede=True))
+    assert outcome.runs[0].state is RunState.ARCHIVED
+
+
+def test_a_blob_of_somebody_else_is_a_conflict_and_stays(site: Site, archive: Archive) -> None:
+    site.make(1)
+    client = ucondb(site)
+    client.put(1000, b"not ours\n")
+    outcome = archive.run_job(JobKind.ARCHIVE)
+    assert [(run.state, run.result) for run in outcome.runs] == [(RunState.CONFLICT, RunResult.FAILED)]
+    assert client.get(1000) == b"not ours\n"
+    assert state(archive).marks.ucondb is Mark.DIFFERS
+    archive.waive(1000, "made by hand")
+    waived = state(archive)
+    assert (waived.state, waived.reason) == (RunState.WAIVED, "made by hand")
+    assert archive.run_job(JobKind.MIGRATE, [1000], JobOptions(supersede=True)).runs == ()
+    archive.unwaive(1000)
+    assert archive.run_job(JobKind.MIGRATE, [1000], JobOptions(supersede=True)).runs[0].state is RunState.ARCHIVED
+    assert client.list_runs().others, "the old version keeps its id without the key"
+    client.close()
+
+
+def test_an_upload_whose_answer_was_lost_is_compared_not_repeated(site: Site, archive: Archive) -> None:
+    """A migration was cut off after the put: the next start finds the blob and compares it."""
+    site.make(1)
+    archive.run_job(JobKind.ARCHIVE)
+    evidence = archive._memory.evidence(1000)  # the state that a kill between put and commit leaves
+    from dataclasses import replace
+
+    archive._memory.save([replace(evidence, ucondb="", migrated=None, in_hand=Stage.MIGRATE)])
+    archive._ledger.listings.drop(["ucondb"])
+    outcome = archive.run_job(JobKind.ARCHIVE)
+    assert [(run.state, run.stages) for run in outcome.runs] == [(RunState.ARCHIVED, (Stage.MIGRATE,))]
+    client = ucondb(site)
+    assert len(client.list_runs().runs) == 1
+    assert not client.list_runs().others
+    client.close()
+
+
+def test_an_import_that_was_cut_off_is_completed(site: Site, archive: Archive) -> None:
+    site.make(1)
+    archive.run_job(JobKind.IMPORT)
+    store = open_store(site.data["artdaq_db"]["database_uri"])
+    [configuration] = store.list_configurations()
+    documents = store.documents(configuration.name)
+    store.close()
+    shutil.rmtree(site.root / "artdaqdb")
+    store = open_store(site.data["artdaq_db"]["database_uri"])
+    store.insert_records([document.record for document in documents[: len(documents) // 2]])
+    store.fold()
+    store.close()
+    with Archive.open(site.config_file, writable=True) as other:
+        outcome = other.run_job(JobKind.ARCHIVE)
+        assert [run.state for run in outcome.runs] == [RunState.PARTIAL], "an old verdict is no proof"
+        assert state(other).marks.ucondb is Mark.MISSING
+        outcome = other.run_job(JobKind.ARCHIVE)
+        assert [(run.state, run.stages) for run in outcome.runs] == [(RunState.ARCHIVED, (Stage.IMPORT, Stage.MIGRATE))]
+
+
+def test_a_half_run_without_its_directory_is_left_to_a_person(site: Site, archive: Archive) -> None:
+    store = open_store(site.data["artdaq_db"]["database_uri"])
+    store.insert([NewDocument("RunHistory", "boot", "1000/beam", "1000/beam", 1000, "a: 1\n")])
+    store.fold()
+    store.close()
+    assert state(archive).state is RunState.ORPHAN
+    outcome = archive.run_job(JobKind.ARCHIVE)
+    assert [(run.state, run.result) for run in outcome.runs] == [(RunState.PARTIAL, RunResult.FAILED)]
+    assert outcome.runs[0].reason == "without RunHistory, metadata, schema"
+    assert state(archive).marks.ucondb is Mark.MISSING
+
+
+def test_two_configurations_are_a_conflict(site: Site, archive: Archive) -> None:
+    site.make(1)
+    archive.run_job(JobKind.IMPORT)
+    store = open_store(site.data["artdaq_db"]["database_uri"])
+    store.insert([NewDocument("RunHistory", "boot", "1000/other", "1000/other", 1000, "a: 1\n")])
+    store.fold()
+    store.close()
+    found = state(archive)
+    assert found.state is RunState.CONFLICT
+    assert found.reason.startswith("two configurations in artdaqDB: ")
+    assert archive.run_job(JobKind.ARCHIVE).runs == ()
+
+
+def test_a_cleaned_away_directory_leaves_its_run_archived(site: Site, archive: Archive) -> None:
+    site.make(2)
+    archive.run_job(JobKind.ARCHIVE)
+    with site.opened(1000):
+        pass
+    (site.records / "1000").chmod(0o755)
+    shutil.rmtree(site.records / "1000")
+    found = state(archive)
+    assert found.state is RunState.ARCHIVED
+    assert (found.marks.filesystem, found.marks.artdaqdb) == (Mark.MISSING, Mark.VERIFIED)
+    verified = archive.run_job(JobKind.VERIFY, [1000])
+    assert not verified.failed
+
+
+def test_a_lower_number_that_comes_late_is_found(site: Site, archive: Archive) -> None:
+    site.make(2, first=1010)
+    archive.run_job(JobKind.ARCHIVE)
+    site.make(1, first=1003)
+    outcome = archive.run_job(JobKind.ARCHIVE)
+    assert [(run.run, run.state) for run in outcome.runs] == [(1003, RunState.ARCHIVED)]
+
+
+def test_an_incomplete_copy_is_imported_whole_once_it_is_there(site: Site, archive: Archive) -> None:
+    """An empty directory is nothing to import; what appears in it later is."""
+    (site.records / "1000").mkdir()
+    assert state(archive).state is RunState.EMPTY
+    (site.records / "1000").rmdir()
+    site.make(1)
+    assert archive.run_job(JobKind.ARCHIVE).runs[0].state is RunState.ARCHIVED
+
+
+def test_ignored_runs_are_in_no_plan_and_no_gap(site: Site) -> None:
+    site.make(3)
+    site.configure(source_files={"ignore_runs": ["1001"]})
+    with Archive.open(site.config_file, writable=True) as archive:
+        outcome = archive.run_job(JobKind.ARCHIVE)
+        assert [run.run for run in outcome.runs] == [1000, 1002]
+        assert state(archive, 1001).state is RunState.IGNORED
+        report = archive.status()
+        assert report.import_contiguous == 1002
+        assert all(not store.gaps for store in report.stores.values())
+
+
+def test_read_only_refuses_every_writing_job(site: Site) -> None:
+    site.make(1)
+    with Archive.open(site.config_file) as archive:
+        for kind in (JobKind.IMPORT, JobKind.MIGRATE, JobKind.ARCHIVE, JobKind.RETRY):
+            with pytest.raises(ArchiveError) as refused:
+                archive.run_job(kind)
+            assert refused.value.code is Code.READ_ONLY
+        assert archive.plan(JobKind.ARCHIVE).runs == (1000,)
+        archive.arm()
+        assert archive.run_job(JobKind.IMPORT).count(Stage.IMPORT) == 1
+
+
+def test_a_look_tells_what_it_changed_to_everybody(site: Site, archive: Archive) -> None:
+    site.make(2)
+    revision = archive.revision()
+    assert not archive.changes_since(revision)
+    archive.refresh()
+    changes = archive.changes_since(revision)
+    assert [run.run for run in changes.runs] == [1000, 1001]
+    with Archive.open(site.config_file) as other:
+        assert other.changes_since(revision).runs == changes.runs
+
+
+def test_the_life_of_a_run_is_told(site: Site, archive: Archive) -> None:
+    site.make(1)
+    archive.run_job(JobKind.ARCHIVE)
+    archive.run_job(JobKind.VERIFY)
+    archive.note(1000, "laser was on")
+    life = archive.life(1000)
+    assert [(one.stage, one.failure) for one in life.attempts] == [(Stage.IMPORT, None), (Stage.MIGRATE, None)]
+    assert [check.result.verdict for check in life.checks] == ["pass", "pass"]
+    assert {one.stage for one in life.hashes} == {Stage.IMPORT, Stage.MIGRATE}
+    assert [(one.kind, one.text, one.actor) for one in life.decisions] == [("note", "laser was on", "tester@here")]
+    assert life.events
+    manifest = archive.manifest()
+    assert [(entry.run, bool(entry.hashes), entry.waived) for entry in manifest] == [(1000, True, "")]
+
+
+def test_a_lost_ledger_loses_no_run(site: Site, archive: Archive) -> None:
+    site.make(3)
+    archive.run_job(JobKind.ARCHIVE)
+    archive.close()
+    for file in site.work.glob("ledger*"):
+        file.unlink()
+    with Archive.open(site.config_file, writable=True) as fresh:
+        assert fresh.run_job(JobKind.ARCHIVE).runs == ()
+        assert {(run.state, run.reason) for run in fresh.runs()} == {(RunState.ARCHIVED, "listed, not verified yet")}
+        fresh.judge(10)
+        assert {(run.state, run.marks.ucondb) for run in fresh.runs()} == {(RunState.ARCHIVED, Mark.VERIFIED)}
+
+
+def test_a_damaged_blob_is_found_by_verify_and_not_hidden(site: Site, archive: Archive) -> None:
+    site.make(1)
+    archive.run_job(JobKind.ARCHIVE)
+    client = ucondb(site)
+    stored = client.get(1000)
+    client.put(1000, stored.replace(b"tpc", b"cpt", 1) + b"", override=True)
+    client.close()
+    found = archive.run_job(JobKind.VERIFY, [1000])
+    assert [run.result for run in found.runs] == [RunResult.FAILED]
+    assert state(archive).state is RunState.CONFLICT
+    assert any(event.severity == "error" for event in archive.events(run=1000))
+
+
+def test_jobs_in_the_background_show_their_progress(site: Site, archive: Archive) -> None:
+    site.make(4)
+    job = archive.start(JobKind.ARCHIVE)
+    outcome = archive.wait(job, timeout=60)
+    assert outcome is not None
+    assert len(outcome.runs) == 4
+    [shown] = [known for known in archive.jobs() if known.job == job]
+    assert (shown.state, shown.total, shown.done) == ("done", 4, 4)
+    assert [one.run for one in archive.job_outcomes(job)] == [1000, 1001, 1002, 1003]
+    assert archive.job_log(job)
+    assert not archive.working()
+    assert archive.lock_holder() is None
+
+
+def test_a_stopped_job_finishes_the_runs_in_hand_and_goes_on_later(site: Site, archive: Archive) -> None:
+    site.make(30)
+    job = archive.start(JobKind.ARCHIVE, None, JobOptions(workers=2))
+    end = time.monotonic() + 30
+    while not any(run.state is RunState.ARCHIVED for run in archive.runs()):
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    archive.cancel(job)
+    outcome = archive.wait(job, timeout=60)
+    assert outcome is not None
+    assert outcome.interrupted
+    archived = {run.run for run in archive.runs() if run.state is RunState.ARCHIVED}
+    assert 0 < len(archived) < 30
+    assert not any(run.state in (RunState.IMPORTING, RunState.MIGRATING) for run in archive.runs())
+    rest = archive.run_job(JobKind.ARCHIVE)
+    assert {run.run for run in rest.runs} == set(range(1000, 1030)) - archived
+    assert all(run.state is RunState.ARCHIVED for run in archive.runs())
