@@ -6,6 +6,7 @@ import random
 import sys
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -13,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from tests import golden_fhicl as golden
 from tests.fhicl_texts import LINES, WORDS
 from tests.unit.test_fhicl_properties import check, damaged, parsed_or_refusal
+from tests.unit.test_fhicl_tokens import outcome, without_the_short_way
 
 PIECES = [*WORDS.split(), *LINES, *"\n\r \t\x0c\x00\x7f", "\r\n"]
 
@@ -31,6 +33,7 @@ def main() -> None:
             text = "".join(dice.choices(PIECES, k=dice.randint(1, 40)))
         try:
             check(text)
+            assert without_the_short_way(partial(outcome, text)) == outcome(text)
         except BaseException:
             sys.stderr.write(f"broken by {text!r}\n")
             raise
