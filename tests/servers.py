@@ -20,6 +20,7 @@ from runarchive.errors import ArchiveError
 
 MONGODB_VARIABLE = "TUI_ARCHIVER_TEST_MONGODB_URI"
 POSTGRES_VARIABLE = "TUI_ARCHIVER_TEST_POSTGRES_DSN"
+OWNED = "tui-archiver-test-"
 NOT_RUN = "NOT RUN, no real server:"
 
 _stops: list[Callable[[], None]] = []
@@ -33,10 +34,19 @@ class NotRun(Exception):
 
 def temporary_directory(prefix: str) -> Path:
     """A directory that is removed at the end of the session, reachable for every account."""
-    directory = Path(tempfile.mkdtemp(prefix=prefix))
+    _sweep()
+    directory = Path(tempfile.mkdtemp(prefix=f"{OWNED}{os.getpid()}-{prefix}"))
     directory.chmod(0o711)
     _stops.append(lambda: shutil.rmtree(directory, ignore_errors=True))
     return directory
+
+
+def _sweep() -> None:
+    """Remove what sessions left that were killed: a mongod's journal alone has 300 MB."""
+    for directory in Path(tempfile.gettempdir()).glob(f"{OWNED}*"):
+        owner = directory.name.removeprefix(OWNED).partition("-")[0]
+        if owner.isdecimal() and not Path("/proc", owner).exists():
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 def once(name: str, start: Callable[[], str]) -> str:
@@ -66,7 +76,7 @@ def stop_all() -> None:
 
 def start_mongod(**options: Any) -> real_servers.MongodServer:
     """A mongod of its own in a new directory (options of MongodServer), ended with the session."""
-    server = real_servers.MongodServer(temporary_directory("tui-archiver-mongod-"), **options)
+    server = real_servers.MongodServer(temporary_directory("mongod-"), **options)
     on_exit(server.stop)
     server.start()
     return server
@@ -97,7 +107,7 @@ def new_database_name() -> str:
 
 def start_postgres() -> real_servers.PostgresServer:
     """A PostgreSQL of its own in a new directory, ended with the session."""
-    server = real_servers.PostgresServer(temporary_directory("tui-archiver-postgres-"))
+    server = real_servers.PostgresServer(temporary_directory("postgres-"))
     on_exit(server.stop)
     server.start()
     return server

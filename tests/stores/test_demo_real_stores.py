@@ -16,7 +16,7 @@ def test_the_chain_runs_on_real_stores_and_finds_them_again() -> None:
     for program in (server_programs.find_mongod(), server_programs.find_postgres()):
         if program.path is None:
             pytest.skip(f"{servers.NOT_RUN} {program.reason}")
-    root = servers.temporary_directory("tui-archiver-demo-") / "demo"
+    root = servers.temporary_directory("demo-") / "demo"
     command = [sys.executable, "-m", "tui_archiver", "demo", "--headless", "--runs", "5", "--stores", "real"]
     answers = []
     for _ in range(2):

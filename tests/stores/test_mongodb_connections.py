@@ -49,7 +49,7 @@ def started(**options: Any) -> MongodServer:
 
 @pytest.fixture(scope="module")
 def secure() -> Iterator[SecureServer]:
-    directory = servers.temporary_directory("tui-archiver-tls-")
+    directory = servers.temporary_directory("tls-")
     files = make_certificates(directory)
     server = started(tls=TlsFiles(files.server, files.ca), auth=True)
     options: dict[str, Any] = {"tls": True, "tlsCAFile": str(files.ca), "tlsCertificateKeyFile": str(files.client)}

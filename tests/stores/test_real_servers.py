@@ -109,7 +109,7 @@ def test_the_stores_of_a_demonstration_come_back_with_their_data() -> None:
     for program in (server_programs.find_mongod(), server_programs.find_postgres()):
         if program.path is None:
             pytest.skip(f"{servers.NOT_RUN} {program.reason}")
-    directory = servers.temporary_directory("tui-archiver-demo-")
+    directory = servers.temporary_directory("demo-")
     seen = []
     for _ in range(2):
         stores = real_servers.start_real_stores(directory)
