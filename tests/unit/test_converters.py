@@ -14,6 +14,7 @@ from runarchive.fhicl.originals import FileKind, OriginalFile
 from runarchive.fhicl.pairs import Pairs, Value
 from runarchive.fhicl.parser import parse
 from runarchive.fhicl.printer import canonical
+from runarchive.fhicl.times import run_times
 
 
 def plain(value: Value) -> object:
@@ -483,22 +484,28 @@ def test_text_that_the_library_swallows_is_named() -> None:
 LONG = 200_000
 
 
-@pytest.mark.parametrize("kind", sorted(CONVERTERS))
 @pytest.mark.parametrize(
-    "data",
+    ("kind", "data"),
     [
-        b"Config name: x" + b" " * LONG + b"y",
-        b"DAQInterface stop time: x" + b"\t " * LONG + b"y",
-        b"a: [ " + b'"x", ' * LONG + b"]",
-        b"a: [" * LONG,
-        b"export A=1\n" + b"more\n" * LONG,
-        b"export A=x" + b" " * LONG + b"y",
-        b"l: [ a,\n" + b"b,\n" * LONG,
-        b'host port label rank\n"' + b'"a" ' * LONG,
-        b"#" * LONG + b'\n"' * LONG,
-        b"\\u" * LONG,
+        ("metadata", b"Config name: x" + b" " * LONG + b"y"),
+        ("metadata", b"boardreader logfiles:\n" + b"h:/x commit/version" * LONG),
+        ("boot", b"EventBuilder " + b" " * LONG + b"host: h" + b' "' * LONG),
+        ("settings", b"a: [ " + b'"x", ' * LONG + b"]"),
+        ("settings", b"a: " + b"[" * LONG),
+        ("settings", b"l: [ a,\n" + b"b,\n" * LONG),
+        ("environment", b"export A=1\n" + b"more\n" * LONG),
+        ("environment", b"export A=x" + b" " * LONG + b"y" + b" #" * LONG),
+        ("ranks", b"host port label rank\n" + b"a " * LONG + b"\n"),
+        ("known_boardreaders_list", b'a "' + b'"a" ' * LONG),
+        ("setup", b"\\u" * LONG + b"#include "),
+        ("rc_info_start", b'a: "' + b'" ' * LONG),
     ],
-    ids=lambda data: data[:12],
 )
 def test_long_hostile_lines_take_no_more_time_than_their_length(kind: str, data: bytes) -> None:
     assert CONVERTERS[kind](data).isascii()
+
+
+def test_a_long_start_line_is_read_at_once() -> None:
+    times = run_times(b"DAQInterface start time: x" + b"\t " * LONG + b"y\n")
+    assert len(times.starts) == 1
+    assert times.start is None
