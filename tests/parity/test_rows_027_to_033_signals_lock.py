@@ -131,6 +131,19 @@ def test_row_030_a_second_start_with_wait_goes_on_after_the_first(site: Site, ga
     assert "No new runs to migrate" in done
 
 
+def test_row_030_a_start_that_waits_for_the_lock_can_be_interrupted(site: Site, gate: Gate) -> None:
+    first = site.start("--migrate-only")
+    assert gate.reached.wait(60)
+    second = site.start("--migrate-only", "--wait", "600")
+    wait_for_line(second, "=== Execution Mode")
+    second.send_signal(signal.SIGTERM)
+    done = site.end(second)
+    assert done.code == 130
+    assert "✓ GRACEFUL SHUTDOWN COMPLETED" in done
+    gate.open.set()
+    assert site.end(first).code == 0
+
+
 def test_s1_a_second_start_does_not_disturb_the_first(site: Site, gate: Gate) -> None:
     first = site.start("--migrate-only")
     assert gate.reached.wait(60)

@@ -106,6 +106,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             reconfigure(errors="replace")
     try:
         code = _start(args)
+    except KeyboardInterrupt:
+        MAIN.warning("interrupted before any work began")
+        code = ExitCode.INTERRUPTED
     finally:
         logging.shutdown()
     return code
@@ -159,8 +162,11 @@ def _work(args: argparse.Namespace, config: Config, stage: list[str]) -> int:
         start = Start(archive, config, args, requests, stage)
         try:
             code = start.run()
-        finally:
-            requests.close()
+        except ArchiveError as error:
+            if error.code is not Code.CANCELLED or not requests.requested:
+                raise
+            code = ExitCode.INTERRUPTED
+    requests.close()
     MAIN.info("%s", log.WIDE)
     if requests.requested or start.lock_removed:
         MAIN.warning("✓ GRACEFUL SHUTDOWN COMPLETED")
@@ -183,6 +189,7 @@ def _known_error(error: ArchiveError, stage: str) -> int:
     lines.append(f"Error Type: {ERROR_NAMES.get(error.code) or store_name or 'ArchiverError'}")
     problems = error.problems if isinstance(error, ConfigError) else [error.message]
     lines.extend(f"Error Message: {problem}" for problem in problems)
+    lines.extend(f"Warning: {warning}" for warning in getattr(error, "warnings", ()))
     if error.hint:
         lines.append(f"Next: {error.hint}")
     banner(MAIN, *lines, level=level)
