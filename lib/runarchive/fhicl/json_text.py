@@ -19,7 +19,6 @@ _ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r
 _UNESCAPES = {escaped[1]: plain for plain, escaped in _ESCAPES.items()}
 _ODD_ESCAPE = re.compile(r'\\(?:[^"\\bfnrt]|\Z)')
 _ANY_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-_PLAIN_PAIR = re.compile(r'\\["\\bfnrt]')
 _STRING = re.compile(r'"((?:[^"\\]++|\\["\\bfnrt]|\\)*+)"')
 _LONG = re.compile(r"[-+]?[0-9]+(?!\.)")
 _DOUBLE = re.compile(r"[-+]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|inf(?:inity)?|nan)", re.IGNORECASE)
