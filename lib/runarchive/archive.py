@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -115,6 +116,7 @@ class Archive:
         """
         if not isinstance(config, Config):
             config = load_config(find_config(None if config is None else str(config)))
+        os.environ.update(config.environment)  # archiver.env is for the tools and drivers, too
         try:
             ledger = Ledger.open(config.app.ledger_file, actor=actor)
         except ArchiveError as error:

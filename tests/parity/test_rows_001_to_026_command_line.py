@@ -217,6 +217,9 @@ def test_row_018_archiver_env_is_loaded_and_exported(site: Site, monkeypatch: py
     site.make(1)
     assert site.run("--import-only").code == 0
     assert site.held(Store.ARTDAQDB) == {1000}
+    assert os.environ["BASE"] == f"{site.records}/x"
+    for name in ("RECORDS_HERE", "BASE"):
+        monkeypatch.delenv(name)
     process = site.start("--report-status", env={**os.environ, "LC_ALL": "C", "LANG": "C"})
     assert site.end(process).code == 0
 

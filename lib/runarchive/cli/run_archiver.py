@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import resource
 import sys
 from collections.abc import Sequence
@@ -121,7 +120,6 @@ def _start(args: argparse.Namespace) -> int:
     except ConfigError as error:
         log.set_up("INFO", None, quiet=args.quiet)
         return _known_error(error, "")
-    os.environ.update(config.environment)
     log.set_up("DEBUG" if args.verbose else config.app.log_level, None, quiet=args.quiet)
     code = int(ExitCode.UNEXPECTED)
     stage = [""]
