@@ -13,11 +13,9 @@ _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?-([^}]*))?\})")
 
 
 def find_env_file(config: Path) -> Path | None:
-    """The `archiver.env` beside the config file, else in the working directory, else None."""
-    for place in (config.absolute().parent / FILE_NAME, Path(FILE_NAME).absolute()):
-        if place.is_file():
-            return place
-    return None
+    """The `archiver.env` beside the config file, or None; never one that lies where somebody happens to stand."""
+    place = config.absolute().parent / FILE_NAME
+    return place if place.is_file() else None
 
 
 def read_env(text: str, environment: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:

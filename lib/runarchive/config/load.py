@@ -83,7 +83,7 @@ def user_config_file() -> Path:
 
 
 def load_config(path: Path, environment: MappingType[str, str] | None = None) -> Config:
-    """Read and check a config file, with the variables of the `archiver.env` beside it or in the working directory.
+    """Read and check a config file, with the variables of the `archiver.env` beside it.
 
     `environment` stands for the process's own, and for that file, where it is given.
     Raises ConfigError, whose `problems` lists every fault of the file, each one sentence that names its key.
