@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from tests import golden_fhicl as golden
 import pytest
 
 from runarchive.fhicl.document import document_form, members_text
@@ -12,6 +11,7 @@ from runarchive.fhicl.json_text import read_json, write_json
 from runarchive.fhicl.pairs import Pairs
 from runarchive.fhicl.parser import FhiclError, parse
 from runarchive.fhicl.printer import canonical, print_fhicl
+from tests import golden_fhicl as golden
 
 PROBE = "mongodb/probe"
 PLACE = re.compile(r"line (\d+), character (\d+)")
