@@ -69,6 +69,9 @@ def loader(args: argparse.Namespace, lies: list[str]) -> int:
     files = [path for path in sorted(Path(args.p).rglob("*")) if path.is_file() and ".fcl" in str(path)]
     if not files or args.t == 0:
         os.abort()
+    if "log" in lies:
+        with Path(os.environ["FAKE_CHILD"]).open("a") as log:
+            log.write(" ".join(path.name for path in files) + "\n")
     refused = 0
     with closing(open_store(os.environ["ARTDAQ_DATABASE_URI"])) as store:
         for place, path in enumerate(files):

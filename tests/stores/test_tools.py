@@ -93,7 +93,7 @@ def test_a_real_mongodb_behind_the_tools(opened: Open, mongodb_database: str) ->
     [
         ("lose", Code.MISMATCH, "not in the database"),
         ("alter", Code.MISMATCH, "not in the database"),
-        ("miscount", Code.TOOL_FAILED, "2 files of 3"),
+        ("miscount", Code.TOOL_FAILED, "1 files of 2"),
         ("crash", Code.TOOL_FAILED, "ended with 3"),
     ],
 )
@@ -159,6 +159,14 @@ def test_a_name_that_bulkdownloader_loses_is_read_without_it(opened: Open, monke
     monkeypatch.setenv("FAKE_TOOLS", "crash")
     store.insert([NewDocument("RunHistory", "boot", "7/with blank1", "7/with blank1", 7, "a: 1\n")])
     assert len(store.documents("7/with blank1")) == 1
+
+
+def test_a_run_cut_off_is_known_by_its_originals(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = opened()
+    monkeypatch.setenv("FAKE_TOOLS", "log")
+    store.insert([new("boot"), new("schema", "s: {}\n"), new("originals", "o: {}\n"), new("metadata")])
+    calls = Path(os.environ["FAKE_CHILD"]).read_text().splitlines()
+    assert calls == ["originals.fcl", "boot.fcl metadata.fcl", "schema.fcl"]
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ from runarchive.errors import ArchiveError, Code
 from runarchive.fhicl.pairs import Pairs
 from runarchive.model import Phase, Store
 
+ORIGINALS = "originals"
 LOCK_SECONDS = 600.0
 TIME_LIMITS = 10
 """The tools work on a whole run: they get ten times the limit of a single call."""
@@ -129,8 +130,8 @@ class ToolsStore:
             (groups[new.configuration] if loadable(new) else directly).append(new)
         for configuration, group in groups.items():
             missing = self._missing(configuration, group)
-            if missing:
-                self._load(configuration, missing)
+            for part in _in_order(missing):
+                self._load(configuration, part)
         if directly:
             self._direct.insert(directly)
 
@@ -186,6 +187,17 @@ class ToolsStore:
             code = Code.TOOL_FAILED if done.exit_code or lost else Code.MISMATCH
             message = f"{told}: {'; '.join(what) or 'no message'} ({len(exported)} of {len(wanted)} files)"
             raise ArchiveError(code, message, store=Store.ARTDAQDB, phase=Phase.READ, run=run_of(configuration))
+
+
+def _in_order(group: Sequence[NewDocument]) -> list[list[NewDocument]]:
+    """What must go in before and after the rest, each in a call of its own: bulkloader keeps no order.
+
+    A run cut off in between is known by its `originals`, and not taken for whole by others, who look for the schema.
+    """
+    parts: list[list[NewDocument]] = [[], [], []]
+    for new in group:
+        parts[0 if new.entity == ORIGINALS else 2 if new.collection == SYSTEM_LAYOUT else 1].append(new)
+    return [part for part in parts if part]
 
 
 def loadable(new: NewDocument) -> bool:
