@@ -138,7 +138,7 @@ def test_a_server_that_hangs_does_not_hang_the_caller(url: str) -> None:
 
 
 def test_a_server_that_drips_does_not_hold_the_caller(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runarchive.ucondb.transport._SLOWEST_BYTES_A_SECOND", 1e9)
+    monkeypatch.setattr("runarchive.ucondb.wire._SLOWEST_BYTES_A_SECOND", 1e9)
     stop = threading.Event()
 
     def drip(proxy: FaultyProxy, connection: socket.socket, request: http_faults.Message) -> bool:

@@ -110,7 +110,7 @@ def raw_body(scenario: str) -> bytes:
 
 
 def test_other_ways_to_a_blob() -> None:
-    with play("078", "079", "081", "074", "070") as server:
+    with play("079", "078", "081", "074", "070") as server:
         client = client_of(server, object_name="cal")
         assert client.get_by("id", "1") == RUN_1001
         assert client.get_by("data_key", "1") == RUN_1001

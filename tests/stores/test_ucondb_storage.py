@@ -44,7 +44,9 @@ def new(data: bytes, key: str | None, *, tags: tuple[str, ...] = (), override: b
 
 
 def read(store: Storage, data_key: str) -> bytes:
-    return b"".join(store.data(FOLDER, data_key))
+    size = store.data_size(FOLDER, data_key)
+    assert size is not None
+    return b"".join(store.data(FOLDER, data_key, size))
 
 
 def test_a_large_body_comes_back_and_equal_bytes_are_kept_once(storage: Storage) -> None:
@@ -220,7 +222,7 @@ def test_listing_from_the_database_cannot_write_and_names_what_is_wrong(postgres
     store.create_folder(FOLDER)
     make_roles(postgres_database)
     with psycopg2.connect(postgres_database) as connection, connection.cursor() as cursor:
-        cursor.execute("create or replace view slow_versions as select *, pg_sleep(60)::text as slept from test01_versions")
+        cursor.execute("create view slow_versions as select *, pg_sleep(60)::text as slept from test01_versions")
         cursor.execute("create table slow_tags (version_id int, tag_name text)")
     store.insert(FOLDER, new(b"x", "1"))
     with pytest.raises(ArchiveError) as caught:

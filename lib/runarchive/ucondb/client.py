@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NoReturn
+from typing import IO, Any, NoReturn
 
 from runarchive.errors import ArchiveError, Code
 from runarchive.model import Phase, Store
@@ -25,9 +25,7 @@ from runarchive.ucondb.listing import (
 )
 from runarchive.ucondb.putting import Put
 from runarchive.ucondb.transport import Query, Transport, message_of, retried
-
-if TYPE_CHECKING:
-    import requests
+from runarchive.ucondb.wire import Answer
 
 __all__ = ["Checksums", "Listing", "ListingCache", "PutKind", "PutOutcome", "UconClient", "UconVersion"]
 
@@ -185,11 +183,11 @@ class UconClient:
     def _versions(self, more: Query) -> list[UconVersion] | None:
         query: Query = (("object", self.object_name), ("folder", self.folder), ("tv", _ANY_TIME), *more)
         with self._transport.open("GET", "versions", query, phase=Phase.LIST) as answer:
-            if answer.status_code != 200:
-                text = self._transport.text(answer, Phase.LIST)
-                if self._is_missing(answer.status_code, text):
+            if answer.status != 200:
+                text = answer.text()
+                if self._is_missing(answer.status, text):
                     return None
-                self._expect(answer.status_code, text, Phase.LIST)
+                self._expect(answer.status, text, Phase.LIST)
             records = read_json_array(self._texts(answer))
             first = next(records, None)
             self._learn_realm(first)
@@ -231,21 +229,22 @@ class UconClient:
         """The pieces of a blob; reading them to the end checks them."""
         query: Query = (("folder", self.folder), ("object", self.object_name), (selector, value))
         what = f"{self.folder}/{self.object_name} {selector} {value}"
+        # Found by id, a blob comes without its size and adler32.
+        size, adler32 = self._announced(query, what, run) if selector == "id" else (None, None)
         with self._transport.open("GET", "data", query) as answer:
-            if answer.status_code != 200:
-                text = self._transport.text(answer)
-                if answer.status_code == 404 or self._is_the_old_500(answer.status_code, text):
+            if answer.status != 200:
+                text = answer.text()
+                if answer.status == 404 or self._is_the_old_500(answer.status, text):
                     raise self._failure(Code.NOT_FOUND, f"UconDB holds no {what}", Phase.READ, run)
-                self._expect(answer.status_code, text, Phase.READ, run)
-            size, adler32 = (answer.headers.get(f"X-UConDB-{name}") for name in ("data-size", "adler32"))
-            if size is None or adler32 is None:
-                size, adler32 = self._announced(query, selector, what, run)
-            yield checked(self._transport.pieces(answer), size, adler32, what, run)
+                self._expect(answer.status, text, Phase.READ, run)
+            size = answer.headers.get("X-UConDB-data-size", size)
+            adler32 = answer.headers.get("X-UConDB-adler32", adler32)
+            if selector != "data_key" and (size is None or adler32 is None):
+                raise self._failure(Code.BAD_ANSWER, f"{what} comes without its size and adler32", Phase.READ, run)
+            yield checked(answer.pieces, size, adler32, what, run)
 
-    def _announced(self, query: Query, selector: str, what: str, run: int | None) -> tuple[str | None, str | None]:
-        """Size and adler32 from the metadata, for the forms that do not announce them with the bytes."""
-        if selector == "data_key":
-            return None, None
+    def _announced(self, query: Query, what: str, run: int | None) -> tuple[str | None, str | None]:
+        """Size and adler32 from the metadata."""
         status, text = self._transport.fetch("GET", "data", (*query, ("meta_only", "yes")))
         self._expect(status, text, Phase.READ, run)
         if text.strip() in ("", "{}"):
@@ -253,10 +252,10 @@ class UconClient:
         version = version_of(json.loads(text))
         return str(version.data_size), str(version.adler32)
 
-    def _texts(self, answer: requests.Response) -> Iterator[str]:
+    @staticmethod
+    def _texts(answer: Answer) -> Iterator[str]:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        for piece in self._transport.pieces(answer, Phase.LIST):
-            yield decoder.decode(piece)
+        return (decoder.decode(piece) for piece in answer.pieces)
 
     def _learn_realm(self, record: Any) -> None:
         if isinstance(record, dict) and isinstance(record.get("folder"), str) and "." in record["folder"]:

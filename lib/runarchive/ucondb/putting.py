@@ -15,7 +15,8 @@ from runarchive.model import Phase, Store
 from runarchive.ucondb.blob import same_content
 from runarchive.ucondb.body import Checksums, PutKind, PutOutcome, read_file
 from runarchive.ucondb.listing import UconVersion, version_of
-from runarchive.ucondb.transport import Body, Query, Transport, message_of, retried
+from runarchive.ucondb.transport import Query, Transport, message_of, retried
+from runarchive.ucondb.wire import Body
 
 _TAKEN = re.compile(r"already exists|duplicate key value violates unique constraint")
 _MAY_HAVE_BEEN_DONE = (Code.CONNECTION_CUT, Code.TIMEOUT, Code.UNAVAILABLE)

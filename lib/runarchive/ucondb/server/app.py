@@ -199,8 +199,8 @@ class UconApp:
                 text("One and only one of data_key, version_id must be specified", "400 Bad Request")
             )
         if data_key is None:
-            data_key = self._by_id(folder, int(version_id or 0)).data_key
-        return self._blob(folder, data_key)
+            return self._blob(folder, self._by_id(folder, int(version_id or 0)))
+        return self._data(folder, data_key)
 
     def _get(self, request: Request) -> Response:
         request = request.with_path_arguments()
@@ -209,7 +209,7 @@ class UconApp:
         if number is not None:
             version = self._by_id(folder, int(number))
         elif (data_key := request.one("data_key")) is not None:
-            return self._blob(
+            return self._data(
                 folder, data_key, (("X-UConDB-product-version", VERSION), ("X-UConDB-data-key", data_key))
             )
         else:
@@ -217,8 +217,8 @@ class UconApp:
         if request.flag("meta_only"):
             return json_text(metadata(version, folder.qualified))
         if number is not None:
-            return self._blob(folder, version.data_key, EXTRA_HEADERS, HTML)
-        return self._blob(folder, version.data_key, blob_headers(version, folder.qualified))
+            return self._blob(folder, version, EXTRA_HEADERS, HTML)
+        return self._blob(folder, version, blob_headers(version, folder.qualified))
 
     def _find(self, request: Request, folder: FolderName, object_name: str) -> StoredVersion:
         now = time.time()
@@ -340,13 +340,19 @@ class UconApp:
             raise not_found("Version")
         return version
 
-    def _blob(self, folder: FolderName, data_key: str, headers: Headers = (), content_type: str = BYTES) -> Response:
+    def _blob(
+        self, folder: FolderName, version: StoredVersion, headers: Headers = (), content_type: str = BYTES
+    ) -> Response:
+        body = self.storage.data(folder, version.data_key, version.data_size)
+        return Response("200 OK", content_type, body, version.data_size, headers)
+
+    def _data(self, folder: FolderName, data_key: str, headers: Headers = ()) -> Response:
         if not (data_key.isascii() and data_key.isdigit()):
             raise bad_request(f"data_key={data_key} is no number")
         size = self.storage.data_size(folder, data_key) if len(data_key) < _TOO_MANY_DIGITS else None
         if size is None:
             raise not_found("Data")
-        return Response("200 OK", content_type, self.storage.data(folder, data_key), size, headers)
+        return Response("200 OK", BYTES, self.storage.data(folder, data_key, size), size, headers)
 
 
 def _names(request: Request, names: list[str], headers: Headers = ()) -> Response:

@@ -6,9 +6,12 @@ For folder F in schema S: `S.F_versions`, `S.F_tags`, `S.F_data`, `S.F_salt`, wi
 
 from __future__ import annotations
 
+import itertools
+import struct
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import psycopg2
@@ -16,8 +19,10 @@ import psycopg2.errors
 from psycopg2 import extensions, sql
 
 from runarchive.ucondb.server.storage import (
+    PIECE,
     FolderName,
     KeyTaken,
+    NewBody,
     NewVersion,
     RoleMissing,
     Storage,
@@ -72,6 +77,7 @@ class PostgresStorage(Storage):
         self._local = threading.local()
         self._connections: list[extensions.connection] = []
         self._lock = threading.Lock()
+        self._known: set[FolderName] = set()
         self._run(lambda cursor: cursor.execute("select 1"))
 
     def close(self) -> None:
@@ -98,7 +104,9 @@ class PostgresStorage(Storage):
             row = cursor.fetchone()
             return bool(row and row[0])
 
-        return self._run(read)
+        if folder not in self._known and self._run(read):
+            self._known.add(folder)
+        return folder in self._known
 
     def create_folder(
         self, folder: FolderName, *, owner: str = "", read: Sequence[str] = (), write: Sequence[str] = (),
@@ -119,7 +127,7 @@ class PostgresStorage(Storage):
         if not drop and self.has_folder(folder):
             return
         try:
-            self._run(make)
+            self._change(make)
         except (psycopg2.errors.UndefinedObject, psycopg2.errors.InvalidSchemaName,
                 psycopg2.errors.InsufficientPrivilege) as error:
             raise RoleMissing(str(error).strip().splitlines()[0]) from error
@@ -147,7 +155,7 @@ class PostgresStorage(Storage):
 
         for last in (False, False, True):
             try:
-                return self._run(insert)
+                return self._change(insert)
             except psycopg2.errors.UniqueViolation:
                 # Somebody else took the key between our look and our insert.
                 if last or not new.override:
@@ -169,11 +177,10 @@ class PostgresStorage(Storage):
 
         return self._run(read)
 
-    def data(self, folder: FolderName, data_key: str) -> Iterator[bytes]:
-        """The bytes of a data row, a piece at a time."""
-        size = self.data_size(folder, data_key) or 0
+    def data(self, folder: FolderName, data_key: str, size: int) -> Iterator[bytes]:
+        """The bytes of a data row of this size, a piece at a time."""
         for start in range(0, max(size, 1), _LARGE):
-            yield self._run(lambda cursor, start=start: _piece(cursor, folder, data_key, size, start))  # type: ignore[misc]
+            yield self._run(partial(_piece, folder=folder, data_key=data_key, size=size, start=start))
 
     def _query(
         self, folder: FolderName, query: str, values: Sequence[Any], *, many: bool = False
@@ -182,10 +189,17 @@ class PostgresStorage(Storage):
         return self._stream(statement, values) if many else self._run(lambda cursor: _all(cursor, statement, values))
 
     def _stream(self, statement: sql.Composed, values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-        with self._transaction() as connection, connection.cursor("listing") as cursor:
-            cursor.itersize = _FETCH
-            cursor.execute(statement, values)
-            yield from cursor
+        with self._connected() as connection:
+            # A cursor that is read as it goes needs a transaction that stays open.
+            connection.autocommit = False
+            try:
+                with connection, connection.cursor("listing") as cursor:
+                    cursor.itersize = _FETCH
+                    cursor.execute(statement, values)
+                    yield from cursor
+            finally:
+                if not connection.closed:
+                    connection.autocommit = True
 
     @staticmethod
     def _split_tags(value: Any) -> Sequence[str]:
@@ -193,15 +207,23 @@ class PostgresStorage(Storage):
         return tags
 
     def _run(self, work: Callable[[extensions.cursor], T]) -> T:
-        with self._transaction() as connection, connection.cursor() as cursor:
+        """What one statement gives, in a transaction of its own."""
+        with self._connected() as connection, connection.cursor() as cursor:
+            return work(cursor)
+
+    def _change(self, work: Callable[[extensions.cursor], T]) -> T:
+        """What several statements give, all or nothing."""
+        with self._connected() as connection, connection, connection.cursor() as cursor:
             return work(cursor)
 
     @contextmanager
-    def _transaction(self) -> Iterator[extensions.connection]:
+    def _connected(self) -> Iterator[extensions.connection]:
         connection = self._connection()
         try:
-            with connection:
-                yield connection
+            yield connection
+        except psycopg2.errors.UndefinedTable:
+            self._known.clear()
+            raise
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             self._forget(connection)
             raise StorageDown(" ".join(str(error).split())) from error
@@ -214,6 +236,7 @@ class PostgresStorage(Storage):
                 connection = psycopg2.connect(self._dsn, connect_timeout=10, options=options)
             except psycopg2.OperationalError as error:
                 raise StorageDown(" ".join(str(error).split())) from error
+            connection.autocommit = True
             self._local.connection = connection
             with self._lock:
                 self._connections.append(connection)
@@ -279,33 +302,36 @@ def _insert_data(cursor: extensions.cursor, folder: FolderName, new: NewVersion)
         (body.adler32, body.size, body.sha256),
     )
     row = cursor.fetchone()
-    if row is None:
+    if row is None and body.size <= _LARGE:
         insert = "insert into {data} (hash, size, data) values (%s, %s, %s) returning key"
-        value: Any = body.whole() if body.size <= _LARGE else None
-        if value is None:
-            joined = "(select string_agg(piece, ''::bytea order by place) from body)"
-            insert = insert.replace("%s, %s, %s", f"%s, %s, {joined}")
-            _send_pieces(cursor, new)
-            cursor.execute(_named(insert, folder), (body.adler32, body.size))
-        else:
-            cursor.execute(_named(insert, folder), (body.adler32, body.size, value))
+        cursor.execute(_named(insert, folder), (body.adler32, body.size, body.whole()))
         row = cursor.fetchone()
+    elif row is None:
+        cursor.execute("select nextval(%s)", (_identifier(folder, "data_key_seq").as_string(cursor),))
+        row = cursor.fetchone() or (0,)
+        copy = _named("copy {data} (key, hash, size, data) from stdin with binary", folder)
+        cursor.copy_expert(copy, _CopyRow(int(row[0]), body), PIECE)
     return str(row[0]) if row else ""
 
 
-def _send_pieces(cursor: extensions.cursor, new: NewVersion) -> None:
-    cursor.execute("create temporary table body (place serial, piece bytea) on commit drop")
-    waiting = bytearray()
-    for piece in new.body.pieces():
-        waiting += piece
-        if len(waiting) >= _LARGE:
-            cursor.execute("insert into body (piece) values (%s)", (bytes(waiting),))
-            waiting.clear()
-    if waiting:
-        cursor.execute("insert into body (piece) values (%s)", (bytes(waiting),))
+class _CopyRow:
+    """One data row as PostgreSQL's binary COPY takes it, read from the body a piece at a time."""
+
+    def __init__(self, key: int, body: NewBody) -> None:
+        head = b"PGCOPY\n\xff\r\n\0" + struct.pack(">iih", 0, 0, 4)
+        head += b"".join(struct.pack(">iq", 8, number) for number in (key, body.adler32, body.size))
+        self._pieces = itertools.chain([head + struct.pack(">i", body.size)], body.pieces(), [struct.pack(">h", -1)])
+
+    def read(self, size: int = PIECE, /) -> bytes:
+        """The next piece, of at most PIECE bytes whatever `size` is."""
+        return next(self._pieces, b"")
+
+    def readline(self, size: int = PIECE, /) -> bytes:
+        """The same: COPY has no lines."""
+        return self.read(size)
 
 
-def _piece(cursor: extensions.cursor, folder: FolderName, data_key: str, size: int, start: int) -> bytes:
+def _piece(cursor: extensions.cursor, *, folder: FolderName, data_key: str, size: int, start: int) -> bytes:
     if size <= _LARGE:
         cursor.execute(_named("select data from {data} where key = %s", folder), (int(data_key),))
     else:

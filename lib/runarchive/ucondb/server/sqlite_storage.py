@@ -139,9 +139,8 @@ class SqliteStorage(Storage):
         found = row.fetchone()
         return None if found is None else int(found[0])
 
-    def data(self, folder: FolderName, data_key: str) -> Iterator[bytes]:
-        """The bytes of a data row, a piece at a time."""
-        size = self.data_size(folder, data_key) or 0
+    def data(self, folder: FolderName, data_key: str, size: int) -> Iterator[bytes]:
+        """The bytes of a data row of this size, a piece at a time."""
         connection = self._connection()
         if size <= WHOLE:
             query = _named("select data from {data} where key = ?", folder)

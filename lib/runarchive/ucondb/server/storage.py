@@ -140,8 +140,8 @@ class Storage(ABC):
         """The size in bytes of a data row, or None when there is none."""
 
     @abstractmethod
-    def data(self, folder: FolderName, data_key: str) -> Iterator[bytes]:
-        """The bytes of a data row, a piece at a time."""
+    def data(self, folder: FolderName, data_key: str, size: int) -> Iterator[bytes]:
+        """The bytes of a data row of this size, a piece at a time."""
 
     @abstractmethod
     def close(self) -> None:
