@@ -117,3 +117,23 @@ def test_a_changed_document_is_a_conflict_and_may_be_added_to(store: ArtdaqStore
 def test_what_no_other_writer_took_is_nobody_elses(run: int) -> None:
     files = files_of(run)
     assert all(each.writer != "older archiver" for each in renderings(files, run))
+
+
+@pytest.mark.parametrize("run", [1002, 1029])
+def test_an_import_that_broke_off_at_a_refused_document(store: ArtdaqStore, run: int) -> None:
+    """Where all that is there is what we make of it, it is completed; where it is not, a person decides."""
+    files = files_of(run)
+    left = older_archiver(files, run)
+    assert left is not None
+    assert left.refused == {1002: ("metadata",), 1029: ("settings",)}[run]
+    sources = sources_of(files, run, hashes=False)
+    put(store, run, left, {entity: sources[entity] for entity in left.documents if entity != "hashes"})
+    found = assess(store, wanted_of(run), lambda: renderings(files, run))
+    if run == 1029:
+        assert found.state is ImportState.PARTIAL
+        import_run(store, wanted_of(run), lambda: renderings(files, run))
+        assert assess(store, wanted_of(run)).state is ImportState.SAME
+    else:
+        assert found.state is ImportState.OTHER_PARTIAL
+        assert found.writer == "older archiver"
+        assert "artdaqDB refuses metadata: the import broke off there" in found.lost
