@@ -10,10 +10,11 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import uuid
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from runarchive.artdaqdb import files as files_module
@@ -33,7 +34,8 @@ from runarchive.artdaqdb.index import (
 from runarchive.artdaqdb.journal import JOURNAL_FILE
 from runarchive.artdaqdb.store import NewDocument
 from runarchive.errors import ArchiveError, Code
-from runarchive.fhicl.json_text import read_json
+from runarchive.fhicl.json_text import read_json, write_json
+from runarchive.fhicl.pairs import Pairs
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 STAGES = ("1_after_3_runs", "2_after_update_9002_new_entity", "3_after_update_9003_same_entity")
@@ -41,6 +43,29 @@ MODES = ("raw", "bulk", "python")
 RUNS = {"9001": "Cosmics_04863", "9002": "Laser_36106", "9003": "Physics_74537"}
 ORDER = "DataLogger1 EventBuilder1 RunHistory boot component01 component02 component03 metadata schema"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d{4}")
+
+
+NAMES = st.sampled_from(("1/demo", "boot", "notprovided", "", 'q"', "7/x"))
+NAMED = st.builds(lambda name, at: Pairs([("name", name), ("assigned", at)]), NAMES, NAMES)
+ODD = st.recursive(
+    st.one_of(NAMES, st.booleans(), st.integers(-5, 5)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.lists(st.tuples(NAMES, inner), max_size=3).map(Pairs),
+        st.lists(NAMED, max_size=2),
+    ),
+    max_leaves=8,
+)
+MEMBERS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ("document", "origin", "version", "entities", "configurations", "runs", "aliases", "_id", "odd")
+        ),
+        st.one_of(ODD, st.lists(NAMED, max_size=2)),
+    ),
+    max_size=8,
+).map(Pairs)
+"""Records as nobody should write them."""
 
 
 @pytest.fixture(scope="module")
@@ -307,6 +332,22 @@ class TestIndex:
             assert import_run(store, wanted).written == one.entities
             assert TIME.sub("T", place.read_text()) == TIME.sub("T", before)
         assert opened(db.path).collections() == {"RunHistory": 2, "SystemLayout": 1}
+
+    @given(record=MEMBERS)
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+    def test_whatever_others_wrote_breaks_nothing(self, tmp_path: Path, record: Pairs) -> None:
+        store = opened(tmp_path / uuid.uuid4().hex)
+        store.insert([document(1, "boot")])
+        text = write_json(record)
+        (store.path / f"RunHistory/{'a' * 24}.json").write_bytes(text.encode("utf-8", "surrogatepass"))
+        reindex(store)
+        again = opened(store.path)
+        assert "1/demo" in [one.name for one in again.list_configurations(details=True)]
+        found = list(check_store(again))
+        for one in again.list_configurations():
+            export_configuration(again, one.name)
+        assert all(finding.kind != "index" for finding in found)
+        assert "boot" in [file.entity for file in export_configuration(again, "1/demo").files]
 
     def test_a_damaged_document_of_another_writer_is_left_alone(self, db: FilesystemDB) -> None:
         wanted = Wanted(1, "demo", [("boot", "a: 1\n")], "run_history: []\n")
