@@ -1,0 +1,164 @@
+"""The ledger when its process is killed, its disk is full, its pages rot, and while others write."""
+
+from __future__ import annotations
+
+import random
+import resource
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from runarchive.errors import ArchiveError, Code
+from runarchive.ledger import Ledger
+from runarchive.model import Run, RunState
+
+WRITER = """
+import sys
+from pathlib import Path
+from runarchive.ledger import Ledger
+from runarchive.model import Run, RunState, Stage
+ledger = Ledger.open(Path(sys.argv[1]))
+number = 0
+while True:
+    number += 1
+    with ledger.transaction():
+        attempt = ledger.history.begin_attempt(number, Stage.IMPORT)
+        ledger.runs.put([Run(number, RunState.IMPORTED, "x" * 200)])
+        ledger.history.end_attempt(attempt)
+    print(number, flush=True)
+"""
+FULL = """
+import resource, sys
+from pathlib import Path
+from runarchive.errors import ArchiveError
+from runarchive.ledger import Ledger
+ledger = Ledger.open(Path(sys.argv[1]))
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
+written = 0
+try:
+    while True:
+        ledger.events.record("x" * 1000)
+        written += 1
+except ArchiveError as error:
+    print(error.code.value, error.retryable)
+resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+ledger.events.record("there is room again")
+print(written, len(ledger.events.latest(limit=100_000)), ledger.database.check())
+"""
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_was_committed_survives_kill_9(tmp_path: Path, seed: int) -> None:
+    path = tmp_path / "ledger.sqlite"
+    process = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    wanted = random.Random(seed).randrange(1, 400)
+    for line in process.stdout:
+        if int(line) >= wanted:
+            break
+    process.send_signal(signal.SIGKILL)
+    rest = process.stdout.read().split()
+    process.wait()
+    acknowledged = int(rest[-1]) if rest and rest[-1].isdecimal() else wanted
+    ledger = Ledger.open(path)
+    assert ledger.notices == ()
+    assert ledger.database.check() == ()
+    runs = [run.run for run in ledger.runs.all()]
+    assert runs == list(range(1, len(runs) + 1))
+    assert len(runs) >= acknowledged
+    assert len(ledger.history.stages()) == len(runs)
+    assert ledger.history.last_failures() == ()
+    ledger.close()
+
+
+def test_a_full_disk_is_named_and_nothing_committed_is_lost(tmp_path: Path) -> None:
+    if resource.getrlimit(resource.RLIMIT_FSIZE)[1] != resource.RLIM_INFINITY:
+        pytest.skip("the size of files is limited here")
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path / "ledger.sqlite")], capture_output=True, text=True, check=True
+    )
+    first, second = done.stdout.splitlines()
+    assert first == f"{Code.DISK_FULL.value} True"
+    written, kept, faults = second.split(" ", 2)
+    assert int(written) > 5
+    assert int(kept) == int(written) + 1
+    assert faults == "()"
+
+
+def test_rot_in_the_middle_is_named_and_the_next_start_sets_it_aside(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    ledger = Ledger.open(path)
+    ledger.runs.put([Run(number, RunState.ARCHIVED, "x" * 100) for number in range(5000)])
+    ledger.close()
+    content = bytearray(path.read_bytes())
+    for page in range(10, len(content) // 4096, 2):
+        content[page * 4096 : page * 4096 + 512] = b"\xff" * 512
+    path.write_bytes(content)
+    path.with_name("ledger.sqlite-wal").touch()
+    ledger = Ledger.open(path)
+    assert "set aside" in ledger.notices[0]
+    assert ledger.runs.all() == ()
+    ledger.close()
+
+
+def test_rot_that_is_met_while_reading_says_what_mends_it(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    ledger = Ledger.open(path)
+    ledger.runs.put([Run(number, RunState.ARCHIVED, "x" * 100) for number in range(5000)])
+    ledger.close()
+    content = bytearray(path.read_bytes())
+    for page in range(40, len(content) // 4096):
+        content[page * 4096 : page * 4096 + 512] = b"\xff" * 512
+    path.write_bytes(content)
+    ledger = Ledger.open(path)
+    with pytest.raises(ArchiveError) as caught:
+        ledger.runs.all()
+    assert caught.value.code is Code.CORRUPT
+    assert "recover ledger" in caught.value.hint
+    ledger.close()
+
+
+def test_who_polls_misses_no_change_of_any_writer(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    ledger = Ledger.open(path)
+    writers = [Ledger.open(path) for _ in range(3)]
+    done = threading.Event()
+
+    def write(own: Ledger, seed: int) -> None:
+        chance = random.Random(seed)
+        for _ in range(150):
+            run = chance.randrange(40)
+            if chance.random() < 0.1:
+                own.runs.forget([run])
+            else:
+                own.runs.put([Run(run, chance.choice(list(RunState)), str(chance.random()))])
+            own.events.record(str(run), run=run)
+
+    threads = [threading.Thread(target=write, args=(own, seed)) for seed, own in enumerate(writers)]
+    seen: dict[int, Run] = {}
+    events: set[int] = set()
+
+    def poll(revision: int) -> int:
+        changes = ledger.changes_since(revision)
+        for run in changes.gone:
+            seen.pop(run, None)
+        seen.update({run.run: run for run in changes.runs})
+        events.update(event.number for event in changes.events)
+        return changes.rev
+
+    for thread in threads:
+        thread.start()
+    revision = 0
+    while any(thread.is_alive() for thread in threads):
+        revision = poll(revision)
+        done.wait(0.001)
+    poll(revision)
+    assert seen == {run.run: run for run in ledger.runs.all()}
+    assert len(events) == 450
+    for own in (ledger, *writers):
+        own.close()
