@@ -48,14 +48,11 @@ def document_text(document: StoredDocument) -> str:
 def _print(document: StoredDocument) -> str:
     if document.problem:
         raise ArchiveError(Code.CORRUPT, document.problem, store=Store.ARTDAQDB, phase=Phase.READ)
-    kind = document.record.table("origin").text("format", "fhicl")
-    content = document.record.get("document")
-    if kind != "fhicl" or not isinstance(content, Pairs):
-        message = f"{document.collection}/{document.id} holds {kind}, not FHiCL"
-        raise ArchiveError(Code.CORRUPT, message, store=Store.ARTDAQDB, phase=Phase.READ)
+    content = document.record.table("document")
     data, metadata = content.get("data"), content.get("metadata")
     if not isinstance(data, Pairs) or not isinstance(metadata, Pairs):
-        message = f"{document.collection}/{document.id} has no FHiCL data or metadata"
+        kind = document.record.table("origin").text("format", "fhicl")
+        message = f"{document.collection}/{document.id} has no FHiCL data or metadata; its origin says {kind}"
         raise ArchiveError(Code.CORRUPT, message, store=Store.ARTDAQDB, phase=Phase.READ)
     return print_fhicl(data, metadata)
 
