@@ -267,3 +267,44 @@ def test_many_threads_share_one_store(mongodb_database: str) -> None:
     with contextlib.closing(MongoClient[dict[str, Any]](mongodb_database)) as client:
         assert client.get_default_database()["SystemMetadata"].count_documents({}) == 1
     store.close()
+
+
+def test_what_was_acknowledged_survives_the_death_of_the_server() -> None:
+    server = started()
+    for number in range(3):
+        store = MongoDB(f"{server.uri}/db", timeout=20)
+        store.insert([document(f"e{number}_{place}") for place in range(30)])
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGKILL)
+        with pytest.raises(ArchiveError) as caught:
+            MongoDB(f"{server.uri}/db", timeout=0.3).insert([document("lost")])
+        assert caught.value.retryable
+        server.stop()
+        server.start()
+        assert sum(1 for _ in store.all_documents()) == 30 * (number + 1)
+        store.close()
+    server.stop()
+
+
+def test_a_connection_cut_in_the_middle_is_retryable_and_repeating_doubles_nothing() -> None:
+    server = started()
+    documents = [document(f"e{place}") for place in range(400)]
+    store = MongoDB(f"{server.uri}/db", timeout=2)
+    assert server.pid is not None
+    killer = threading.Timer(0.0, os.kill, (server.pid, signal.SIGKILL))
+    failed = 0
+    try:
+        killer.start()
+        for first in range(0, 400, 10):
+            store.insert(documents[first : first + 10])
+    except ArchiveError as error:
+        failed = 1 if error.retryable else 2
+    assert failed == 1
+    killer.join()
+    server.stop()
+    server.start()
+    store.insert(documents)
+    assert [one.entities[0] for one in store.documents("7/conf")].count("e7") == 1
+    assert store.collections() == {"RunHistory": 400}
+    store.close()
+    server.stop()
