@@ -110,12 +110,12 @@ def _child(first: dict[str, Value], key: str) -> Pairs:
 
 
 def _text(metadata: Pairs, field: str, key: str) -> str:
-    if field not in metadata:
-        raise _Missing(f"{field} of {key}")
-    value = metadata.get(field)
-    if not isinstance(value, str):
-        raise _mismatch(key)
-    return value
+    for name, value in metadata.items:
+        if name == field:
+            if not isinstance(value, str):
+                raise _mismatch(key)
+            return value
+    raise _Missing(f"{field} of {key}")
 
 
 def _mismatch(key: str) -> ArchiveError:
