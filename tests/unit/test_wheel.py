@@ -35,7 +35,7 @@ def clean_bin(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     # A path named in a .pth is searched, but its own .pth files (the editable install) are not.
     (site / "dependencies.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
     subprocess.run(
-        [sys.executable, "-m", "pip", "--python", str(home), "install", "--quiet", "--no-deps", "--force-reinstall", str(wheel)],
+        [sys.executable, "-m", "pip", "--python", str(home), "install", "-q", "--no-deps", str(wheel)],
         check=True,
         capture_output=True,
     )
