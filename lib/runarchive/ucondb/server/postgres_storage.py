@@ -11,7 +11,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 import psycopg2
@@ -100,7 +100,7 @@ class PostgresStorage(Storage):
         """Whether a folder exists."""
 
         def read(cursor: extensions.cursor) -> bool:
-            cursor.execute("select to_regclass(%s) is not null", (_identifier(folder, "versions").as_string(cursor),))
+            cursor.execute("select to_regclass(%s) is not null", (_table(folder, "versions"),))
             row = cursor.fetchone()
             return bool(row and row[0])
 
@@ -118,7 +118,7 @@ class PostgresStorage(Storage):
             cursor.execute("select pg_advisory_xact_lock(hashtext(%s))", (folder.qualified,))
             if drop:
                 cursor.execute(_named("drop table if exists {tags}, {versions}", folder))
-            cursor.execute("select to_regclass(%s) is null", (_identifier(folder, "versions").as_string(cursor),))
+            cursor.execute("select to_regclass(%s) is null", (_table(folder, "versions"),))
             if (cursor.fetchone() or (False,))[0]:
                 cursor.execute(_named(_CREATE, folder))
                 for statement in _grants(folder, owner, read, write):
@@ -188,7 +188,7 @@ class PostgresStorage(Storage):
         statement = _named(query.replace("%", "%%").replace("?", "%s"), folder)
         return self._stream(statement, values) if many else self._run(lambda cursor: _all(cursor, statement, values))
 
-    def _stream(self, statement: sql.Composed, values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    def _stream(self, statement: str, values: Sequence[Any]) -> Iterator[Sequence[Any]]:
         with self._connected() as connection:
             # A cursor that is read as it goes needs a transaction that stays open.
             connection.autocommit = False
@@ -249,18 +249,22 @@ class PostgresStorage(Storage):
         connection.close()
 
 
-def _identifier(folder: FolderName, suffix: str) -> sql.Identifier:
-    return sql.Identifier(folder.namespace, f"{folder.name}_{suffix}")
+def _table(folder: FolderName, suffix: str) -> str:
+    """The quoted name of a table or sequence; a folder's name has no character that a quoted one must not have."""
+    return f'"{folder.namespace}"."{folder.name}_{suffix}"'
 
 
-def _named(query: str, folder: FolderName) -> sql.Composed:
+@lru_cache(maxsize=1000)
+def _named(query: str, folder: FolderName) -> str:
     """The query with the folder's own table and index names."""
-    names: dict[str, sql.Composable] = {suffix: _identifier(folder, suffix) for suffix in (*_TABLES, *_SEQUENCES)}
-    names |= {suffix: sql.Identifier(f"{folder.name}_{suffix}") for suffix in _INDEXES}
-    return sql.SQL(query).format(**names)
+    for suffix in (*_TABLES, *_SEQUENCES):
+        query = query.replace(f"{{{suffix}}}", _table(folder, suffix))
+    for suffix in _INDEXES:
+        query = query.replace(f"{{{suffix}}}", f'"{folder.name}_{suffix}"')
+    return query
 
 
-def _all(cursor: extensions.cursor, statement: sql.Composed, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
+def _all(cursor: extensions.cursor, statement: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
     cursor.execute(statement, values)
     return cursor.fetchall()
 
@@ -268,11 +272,13 @@ def _all(cursor: extensions.cursor, statement: sql.Composed, values: Sequence[An
 def _grants(
     folder: FolderName, owner: str, readers: Sequence[str], writers: Sequence[str]
 ) -> Iterator[sql.Composable]:
-    tables = sql.SQL(", ").join(_identifier(folder, suffix) for suffix in _TABLES)
-    sequences = sql.SQL(", ").join(_identifier(folder, suffix) for suffix in _SEQUENCES)
+    tables = sql.SQL(", ".join(_table(folder, suffix) for suffix in _TABLES))
+    sequences = sql.SQL(", ".join(_table(folder, suffix) for suffix in _SEQUENCES))
     if owner:
         for suffix in _TABLES:
-            yield sql.SQL("alter table {} owner to {}").format(_identifier(folder, suffix), sql.Identifier(owner))
+            yield sql.SQL("alter table {} owner to {}").format(
+                sql.SQL(_table(folder, suffix)), sql.Identifier(owner)
+            )
     for role in readers:
         yield sql.SQL("grant select on {}, {} to {}").format(tables, sequences, sql.Identifier(role))
     for role in writers:
@@ -307,7 +313,7 @@ def _insert_data(cursor: extensions.cursor, folder: FolderName, new: NewVersion)
         cursor.execute(_named(insert, folder), (body.adler32, body.size, body.whole()))
         row = cursor.fetchone()
     elif row is None:
-        cursor.execute("select nextval(%s)", (_identifier(folder, "data_key_seq").as_string(cursor),))
+        cursor.execute("select nextval(%s)", (_table(folder, "data_key_seq"),))
         row = cursor.fetchone() or (0,)
         copy = _named("copy {data} (key, hash, size, data) from stdin with binary", folder)
         cursor.copy_expert(copy, _CopyRow(int(row[0]), body), PIECE)

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +214,7 @@ class SqliteStorage(Storage):
             raise
 
 
+@lru_cache(maxsize=1000)
 def _named(query: str, folder: FolderName) -> str:
     """The query with the folder's own table and index names."""
     for suffix in ("versions", "tags", "data", "object_key_inx", "versions_inx"):
