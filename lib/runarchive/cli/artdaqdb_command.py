@@ -64,7 +64,7 @@ def _open(args: argparse.Namespace) -> ArtdaqStore:
     if args.uri:
         return open_store(args.uri)
     config = _config(args)
-    if config.app.read_only and args.action in {"import", "reindex"}:
+    if config.app.read_only and args.action in {"import", "reindex", "copy"}:
         raise ArchiveError(Code.READ_ONLY, f"artdaqdb {args.action} writes, and the config says read_only")
     section = config.artdaq_db
     return open_store(
