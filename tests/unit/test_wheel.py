@@ -57,8 +57,30 @@ def test_installed_commands_start(clean_bin: Path, command: str) -> None:
     assert "130  interrupted" in done.stdout
 
 
-def test_installed_console_finds_its_styles(clean_bin: Path) -> None:
-    program = "import tui_archiver.app as app; print(app.__file__); print(app.ArchiverApp.CSS_PATH)"
-    done = subprocess.run([str(clean_bin / "python"), "-c", program], capture_output=True, text=True, timeout=60)
+CONSOLE = """
+import asyncio, sys
+import tui_archiver.app
+from runarchive.archive import Archive
+
+async def shown() -> str:
+    with Archive.open(sys.argv[1]) as archive:
+        app = tui_archiver.app.ConsoleApp(archive)
+        async with app.run_test(size=(80, 24)) as pilot:
+            while not app.loaded:
+                await pilot.pause(0.05)
+            return app.export_screenshot()
+
+print(tui_archiver.app.ConsoleApp.CSS_PATH)
+print("ARCHIVED" in asyncio.run(shown()))
+"""
+
+
+def test_installed_demo_and_console_work(clean_bin: Path, tmp_path: Path) -> None:
+    demo = [str(clean_bin / "tui-archiver"), "demo", "--headless", "--runs", "3", "--dir", str(tmp_path / "demo")]
+    subprocess.run(demo, check=True, capture_output=True, timeout=60)
+    console = [str(clean_bin / "python"), "-c", CONSOLE, str(tmp_path / "demo" / "config.yaml")]
+    done = subprocess.run(console, capture_output=True, text=True, timeout=60, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert str(CHECKOUT) not in done.stdout
+    styles, archived = done.stdout.split()[-2:]
+    assert styles.startswith(str(clean_bin.parent)), styles
+    assert archived == "True"
