@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from runarchive.artdaqdb.export import Export
 from runarchive.artdaqdb.schema import schema_text
 from runarchive.config import Config
 from runarchive.errors import TAXONOMY, ArchiveError, Code
 from runarchive.model import Failure, Phase, Store
 from runarchive.pipeline.memory import Memory
 from runarchive.pipeline.stores import Stores
+
+EXPORTS_KEPT = 8
+"""As many as workers can have between two hops; an export takes a few megabytes."""
+
+EXPORT_SECONDS = 10.0
+"""How long what was read of a run stands for the store; other programs write to it too."""
 
 
 @dataclass(slots=True)
@@ -24,7 +33,21 @@ class Context:
     memory: Memory
     stopping: Callable[[], bool] = lambda: False
     _schema: str | None = None
+    _exports: OrderedDict[tuple[int, str], tuple[float, Export]] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def keep_export(self, run: int, key: str, export: Export) -> None:
+        """Keep what was just read of a run, for the hop that follows at once; `key` is the store's listing entry."""
+        with self._lock:
+            self._exports[run, key] = time.monotonic(), export
+            while len(self._exports) > EXPORTS_KEPT:
+                self._exports.popitem(last=False)
+
+    def take_export(self, run: int, key: str) -> Export | None:
+        """What was kept of a run, once and not for long; None where the store must be read."""
+        with self._lock:
+            read_at, export = self._exports.pop((run, key), (0.0, None))
+        return export if time.monotonic() - read_at < EXPORT_SECONDS else None
 
     @property
     def schema(self) -> str:

@@ -11,7 +11,7 @@ from runarchive.artdaqdb.importing import (
     ImportOutcome,
     ImportState,
     Rendering,
-    assess,
+    compare,
     import_run,
 )
 from runarchive.artdaqdb.store import StoredDocument
@@ -68,16 +68,18 @@ def _with_verdict(context: Context, evidence: Evidence, prepared: Prepared, outc
     other = before.state is ImportState.OTHER_WRITER and not outcome.written
     configuration = before.configuration
     documents = outcome.stored or context.stores.artdaqdb.documents(configuration)
+    export = export_documents(documents)
     hop = HopEvidence(
         verdict=HopVerdict.OTHER_WRITER if other else HopVerdict.VERIFIED,
         key=listing_entry([configuration], documents),
         reason=_other_reason(before) if other else prepared.reason,
         writer=before.writer if other else "",
         input=prepared.hash,
-        output=export_hash(export_documents(documents)),
+        output=export_hash(export),
         record=prepared.facts.fingerprint,
         at=context.memory.clock(),
     )
+    context.keep_export(evidence.run, hop.key, export)
     return _seen(evidence, prepared, hop)
 
 
@@ -135,22 +137,27 @@ def judge_import(context: Context, evidence: Evidence) -> Evidence:
     def others() -> tuple[Rendering, ...]:
         return renderings(prepared.record.files, run)
 
-    found = assess(store, prepared.wanted, others)
-    if found.state is ImportState.ABSENT:
-        return replace(evidence, artdaqdb="", record=prepared.facts)
     names = store.configurations_of(run)
+    if not names:
+        return replace(evidence, artdaqdb="", record=prepared.facts)
     documents = store.documents(names[0]) if len(names) == 1 else ()
-    output = export_hash(export_documents(documents)) if documents else ""
+    if len(names) == 1:
+        found = compare(prepared.wanted, names[0], documents, others)
+    else:
+        found = Assessment(ImportState.TWO_CONFIGURATIONS, names[0], configurations=names)
+    export = export_documents(documents)
     hop = HopEvidence(
         verdict=_VERDICT_OF[found.state],
         key=listing_entry(names, documents),
         reason=assessment_text(found, prepared),
         writer=found.writer,
         input=prepared.hash,
-        output=output,
+        output=export_hash(export) if documents else "",
         record=prepared.facts.fingerprint,
         at=context.memory.clock(),
     )
+    if len(names) == 1:
+        context.keep_export(run, hop.key, export)
     return _seen(evidence, prepared, hop)
 
 
@@ -186,7 +193,9 @@ def judge_alone(context: Context, evidence: Evidence) -> Evidence:
         return replace(evidence, artdaqdb=hop.key, imported=hop)
     documents = store.documents(names[0])
     key = listing_entry(names, documents)
-    return replace(evidence, artdaqdb=key, imported=_alone(context, evidence, key, export_documents(documents)))
+    export = export_documents(documents)
+    context.keep_export(evidence.run, key, export)
+    return replace(evidence, artdaqdb=key, imported=_alone(context, evidence, key, export))
 
 
 def _alone(context: Context, evidence: Evidence, key: str, export: Export) -> HopEvidence:

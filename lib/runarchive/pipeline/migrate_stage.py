@@ -26,9 +26,12 @@ class Packed:
     hash: str
 
 
-def pack_run(context: Context, run: int, configuration: str) -> Packed:
+def pack_run(context: Context, evidence: Evidence, configuration: str) -> Packed:
     """Export one configuration and pack it; raises ArchiveError(PARTIAL) when a document does not export."""
-    export = export_configuration(context.stores.artdaqdb, configuration)
+    run = evidence.run
+    export = context.take_export(run, evidence.artdaqdb)
+    if export is None:
+        export = export_configuration(context.stores.artdaqdb, configuration)
     placed, refused = file_paths(export, configuration, "flat")
     faults = [*export.failures, *refused]
     if faults:
@@ -66,7 +69,7 @@ def run_migrate(context: Context, evidence: Evidence, *, supersede: bool = False
         raise no_artdaqdb(run)
     if hop.verdict not in WHOLE or evidence.grown:
         return evidence
-    packed = pack_run(context, run, configuration_names(evidence.artdaqdb)[0])
+    packed = pack_run(context, evidence, configuration_names(evidence.artdaqdb)[0])
     if hop.output and packed.hash != hop.output:
         evidence = judge_import(context, evidence) if evidence.on_disk else judge_alone(context, evidence)
         hop = evidence.import_hop
@@ -143,6 +146,6 @@ def judge_migrate(context: Context, evidence: Evidence) -> Evidence:
     names = configuration_names(evidence.artdaqdb)
     if len(names) != 1:
         return replace(evidence, ucondb=ucondb_key(version))
-    packed = pack_run(context, run, names[0])
+    packed = pack_run(context, evidence, names[0])
     stored = context.stores.ucondb.get(run)
     return with_blob(context, evidence, packed, stored, version)
