@@ -17,6 +17,7 @@ from runarchive.artdaqdb.export import export_configuration
 from runarchive.artdaqdb.store import ArtdaqStore, NewDocument, open_store
 from runarchive.fhicl.json_text import write_json
 from runarchive.fhicl.pairs import Pairs
+from tests import servers
 
 AT = "2026-11-21T07:25:23.431+0000"
 
@@ -163,3 +164,17 @@ def test_the_id_goes_where_the_library_puts_it() -> None:
     names = list(arranged(record("a" * 24)))
     assert names == ["document", "version", "entities", "configurations", "bookkeeping", "_id", "collection"]
     assert write_json(arranged(Pairs([("_id", Pairs()), ("a", "b")]))).index('"a"') < 5
+
+
+def test_types_that_fhicl_does_not_know_survive_between_two_mongodbs(
+    mongodb_database: str, mongo: ArtdaqStore, golden_mongodb: Path
+) -> None:
+    load(mongodb_database, golden_mongodb / "json" / "dump")
+    other = servers.with_database(mongodb_database, servers.new_database_name())
+    with closing(open_store(other)) as target:
+        result = copy_store(mongo, target)
+    copied = raw_documents(other)
+    with MongoClient[Any](other) as client:
+        client.drop_database(client.get_default_database())
+    assert (result.copied, result.failures) == (13, [])
+    assert copied == raw_documents(mongodb_database)
