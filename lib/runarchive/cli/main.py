@@ -105,7 +105,19 @@ def build_parser(argv: Sequence[str]) -> Parser:
         sub = commands.add_parser(noun, help=summary, description=summary, parents=[common])
         if noun == wanted:
             importlib.import_module(f"runarchive.cli.{noun}_command").configure(sub)
+            _add_common_options(sub)
     return parser
+
+
+def _add_common_options(parser: argparse.ArgumentParser) -> None:
+    """Give the nested commands below a parser the common options that they lack, as `artdaqdb list --json`."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for child in action.choices.values():
+                for option in common_options()._actions:
+                    if not set(option.option_strings) & set(child._option_string_actions):
+                        child._add_action(option)
+                _add_common_options(child)
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
