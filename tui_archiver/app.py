@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
+from textual import events
 from textual.app import App
 from textual.command import CommandPalette
 from textual.screen import Screen
+from textual.widgets import Input
 
 from runarchive.archive import Archive, Health, LockHolder
 from runarchive.errors import ArchiveError, ExitCode, UsageError
@@ -30,7 +32,7 @@ from tui_archiver.run_book import SORT_KEYS, RunBook, View
 from tui_archiver.screens.base import ConsoleScreen, styles_path
 from tui_archiver.screens.compare import CompareScreen
 from tui_archiver.screens.detail import DetailScreen
-from tui_archiver.screens.dialogs import ConfirmScreen, PromptScreen
+from tui_archiver.screens.dialogs import AskingScreen, ConfirmScreen, PromptScreen
 from tui_archiver.screens.doctor import DoctorScreen
 from tui_archiver.screens.failures import FailuresScreen
 from tui_archiver.screens.help import HelpScreen
@@ -185,6 +187,18 @@ class ConsoleApp(App[int], inherit_bindings=False):
         self.memory.save()
 
     # --- messages from threads
+
+    async def on_key(self, event: events.Key) -> None:
+        """A key that no widget took: typed ahead of the dialog that now waits for it, or a binding's."""
+        screen = self.screen
+        if isinstance(screen, AskingScreen) and screen.asks_for_text:
+            line = screen.query(Input)
+            if event.is_printable and event.character:
+                event.prevent_default()
+                screen.take_early(event.character)
+            elif event.key == "enter" and line and not line.first().has_focus:
+                event.prevent_default()
+                await line.first().action_submit()
 
     def on_fetched(self, message: Fetched) -> None:
         """A background call ended."""

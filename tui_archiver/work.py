@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from runarchive.archive import JobOptions, Plan
+from runarchive.archive import Archive, JobOptions, Plan
+from runarchive.errors import ArchiveError
 from tui_archiver.format import ranges
 from tui_archiver.screens.base import NOT_ARMED
 from tui_archiver.screens.dialogs import ConfirmScreen, PromptScreen, TextScreen
@@ -39,8 +41,15 @@ def propose(app: ConsoleApp, kind: str, runs: Sequence[int] | None, options: Job
 
         return start
 
-    look = JobOptions(add=wish.add, supersede=wish.supersede, force=wish.force, refresh=False)
-    app.ask(f"plan.{kind}", lambda: app.archive.plan(kind, runs, look), planned)
+    app.ask(f"plan.{kind}", lambda: _plan(app.archive, kind, runs, wish), planned)
+
+
+def _plan(archive: Archive, kind: str, runs: Sequence[int] | None, wish: JobOptions) -> Plan:
+    """The plan after the last look; where that look failed, after a new one."""
+    try:
+        return archive.plan(kind, runs, replace(wish, refresh=False))
+    except ArchiveError:
+        return archive.plan(kind, runs, wish)
 
 
 def begin(app: ConsoleApp, kind: str, runs: Sequence[int], options: JobOptions) -> None:

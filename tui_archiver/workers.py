@@ -23,7 +23,7 @@ POLL_SECONDS = 0.25
 LOOK_SECONDS = 15.0
 """How often the records directory is scanned, whatever inotify says."""
 LOOK_ALL_SECONDS = 120.0
-"""How often the two databases are asked without being told to."""
+"""How often the two databases are asked without being told to; a silent one with each scan of the directory."""
 THREADS = 4
 
 
@@ -140,7 +140,8 @@ class Watcher:
         for _ in self._ticks():
             if self._stop.is_set():
                 return
-            if time.monotonic() >= next_all:
+            silent = any(health.ok is False for health in self._archive.health().values())
+            if silent or time.monotonic() >= next_all:
                 self._archive.refresh()
                 next_all = time.monotonic() + self._look_all
             else:

@@ -10,6 +10,7 @@ import pytest
 from textual.binding import Binding
 from textual.command import CommandPalette
 from textual.dom import DOMNode
+from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
@@ -88,6 +89,13 @@ async def test_filter_narrows_while_one_types_and_escape_brings_everything_back(
         assert len(app.book.order) == 25
         await press(pilot, "escape")
         assert len(app.book.order) == 200
+
+
+async def test_what_is_typed_before_the_prompt_is_there_is_not_lost() -> None:
+    async with console() as (app, pilot):
+        for key in ("slash", *"failed", "enter"):
+            app.post_message(Key(key, "/" if key == "slash" else key if len(key) == 1 else None))
+        await until(pilot, lambda: app.book.view.filter.text == "failed" and not isinstance(app.screen, ModalScreen))
 
 
 async def test_a_filter_that_makes_no_sense_is_said_and_not_taken() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -17,6 +17,7 @@ from textual.widgets import Input, Static
 from runarchive.clean import clean
 from tui_archiver.screens.base import styles_path
 
+Answer = TypeVar("Answer")
 ASK_COUNT_ABOVE = 10
 """From more runs than this on, a confirmation asks for their count."""
 
@@ -30,7 +31,29 @@ def _close(key: str, action: str, label: str, ident: str) -> Binding:
     return Binding(key, action, label, id=f"dialog.{ident}", tooltip=label)
 
 
-class ConfirmScreen(ModalScreen[bool]):
+class AskingScreen(ModalScreen[Answer]):
+    """A dialog with a line to type into; what is typed before the line is ready is not lost."""
+
+    asks_for_text = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._early = ""
+
+    def on_mount(self) -> None:
+        """Take over what was typed meanwhile."""
+        self.take_early("")
+
+    def take_early(self, text: str) -> None:
+        """Put text that was typed before the line had the focus into the line, or keep it until there is one."""
+        self._early += text
+        lines = self.query(Input)
+        if lines:
+            lines.first().insert_text_at_cursor(self._early)
+            self._early = ""
+
+
+class ConfirmScreen(AskingScreen[bool]):
     """A question whose answer is no unless a person says yes; above ten runs yes is their count."""
 
     CSS_PATH = styles_path("dialogs.tcss")
@@ -45,6 +68,7 @@ class ConfirmScreen(ModalScreen[bool]):
         self._lines = lines
         self._word = word or (str(count) if count > ASK_COUNT_ABOVE else "")
         self._count = count
+        self.asks_for_text = bool(self._word)
 
     def compose(self) -> ComposeResult:
         """Title, what it is about, and the way to say yes."""
@@ -90,7 +114,7 @@ class Suggest(Suggester):
         return next((word for word in self._offer(value) if word.startswith(value) and word != value), None)
 
 
-class PromptScreen(ModalScreen[str | None]):
+class PromptScreen(AskingScreen[str | None]):
     """One line asked for at the bottom of the screen; None when it was left with escape."""
 
     CSS_PATH = styles_path("dialogs.tcss")

@@ -22,7 +22,7 @@ from tui_archiver.widgets.line_view import LineView
 from tui_archiver.widgets.paint import STATE_STYLE, fit
 from tui_archiver.widgets.piece_list import Line, PieceList, line
 
-RETRYABLE_STATES = frozenset({RunState.FAILED, RunState.PARTIAL})
+CONTINUED_STATES = frozenset({RunState.FAILED, RunState.PARTIAL})
 
 
 class Group(NamedTuple):
@@ -54,9 +54,16 @@ class Group(NamedTuple):
         return max((f.last for f in self.failures if f.last is not None), default=None)
 
     @property
-    def retryable(self) -> tuple[int, ...]:
-        """The runs that a retry may mend."""
-        return tuple(sorted(f.run for f in self.failures if f.state in RETRYABLE_STATES and f.failure.retryable))
+    def continued(self) -> tuple[int, ...]:
+        """The runs that a retry continues, lowest first; a conflict needs a decision instead."""
+        return tuple(sorted(f.run for f in self.failures if f.state in CONTINUED_STATES))
+
+    @property
+    def remedy(self) -> tuple[str, str]:
+        """Whether a retry helps, in a word with its style."""
+        if not self.continued:
+            return "no", "dim"
+        return ("yes", "good") if any(f.failure.retryable for f in self.failures) else ("mended", "warn")
 
 
 def group(failures: Sequence[RunFailure]) -> list[Group]:
@@ -93,7 +100,7 @@ class FailuresScreen(ConsoleScreen):
         glyphs = self.console_app.glyphs
         view = PieceList(glyphs, id="failures")
         view.header_pieces = (
-            (f"   {'RUNS':>5}  {'WHERE':<10} {'DOING':<8} {'WHY':<16} {'FIRST':<12} {'LAST':<12} RETRY", ""),
+            (f"   {'RUNS':>5}  {'WHERE':<9} {'DOING':<7} {'WHY':<17} {'FIRST':<12} {'LAST':<12} RETRY", ""),
         )
         yield view
         yield OneLine(glyphs, id="failure-message")
@@ -136,10 +143,10 @@ class FailuresScreen(ConsoleScreen):
         sign = "v" if one.key in self._open else ">"
         return line(
             (f" {sign} {len(one.failures):>5}  ", "strong"),
-            (f"{one.store or '-':<10} {one.phase:<8} ", ""),
-            (fit(self.console_app.glyphs.clean(one.code.replace("_", " ")), 16) + " ", "bad"),
+            (f"{one.store or '-':<9} {one.phase:<7} ", ""),
+            (fit(self.console_app.glyphs.clean(one.code.replace("_", " ")), 17) + " ", "bad"),
             (f"{seen[0]:<12} {seen[1]:<12} ", "dim"),
-            (f"{len(one.retryable) or 'no'}", "good" if one.retryable else "dim"),
+            one.remedy,
             subject=("group", one.key),
         )
 
@@ -197,18 +204,18 @@ class FailuresScreen(ConsoleScreen):
         """There must be a failure; retrying needs one that a retry may mend."""
         one = self._group()
         if key.action == "retry_all":
-            if not any(group.retryable for group in self._groups):
-                return "no failure is retryable"
+            if not any(group.continued for group in self._groups):
+                return "no run stands in FAILED or PARTIAL"
         elif one is None:
             return "no run has failed"
-        elif key.action == "retry" and not self._retryable():
+        elif key.action == "retry" and not self._continued():
             failure = self._failure()
             return f"a retry cannot mend this; {failure.failure.hint if failure else ''}"
         return super().why_not(key)
 
-    def _retryable(self) -> tuple[int, ...]:
+    def _continued(self) -> tuple[int, ...]:
         one = self._group()
-        return tuple(run for run in self._targets() if one is not None and run in one.retryable)
+        return tuple(run for run in self._targets() if one is not None and run in one.continued)
 
     def action_detail(self) -> None:
         """Open or close the group; a run's detail."""
@@ -223,11 +230,11 @@ class FailuresScreen(ConsoleScreen):
 
     def action_retry(self) -> None:
         """Retry what the cursor is on."""
-        work.propose(self.console_app, "retry", self._retryable())
+        work.propose(self.console_app, "retry", self._continued())
 
     def action_retry_all(self) -> None:
         """Retry all."""
-        work.propose(self.console_app, "retry", tuple(sorted(run for one in self._groups for run in one.retryable)))
+        work.propose(self.console_app, "retry", tuple(sorted(run for one in self._groups for run in one.continued)))
 
     def action_compare(self) -> None:
         """Compare the run."""

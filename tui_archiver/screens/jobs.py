@@ -154,7 +154,9 @@ class JobsScreen(ConsoleScreen):
             return
         view = self.query_one("#job-detail", PieceList)
         glyphs = self.console_app.glyphs
-        lines = [line((f" {glyphs.clean(job.kind, 12)} {job.job}: {glyphs.clean(job.message) or job.state.value}", "strong"))]
+        lines = [
+            line((f" {glyphs.clean(job.kind, 12)} {job.job}: {glyphs.clean(job.message) or job.state.value}", "strong"))
+        ]
         lines += [line((f"   worker {n + 1}  ", "dim"), glyphs.clean(text)) for n, text in enumerate(job.workers)]
         lines += self._outcome_lines()
         lines += [self._event_line(event) for event in self._log]

@@ -105,7 +105,10 @@ class JobLine(OneLine):
         width = self.size.width or self.app.size.width or 80
         bar = max(6, min(30, width - 62))
         done = job.done + job.failed
-        left: list[Piece] = [(f" {self.glyphs.clean(job.kind, 12)} ", "strong"), (self.glyphs.bar(done, job.total, bar), "busy")]
+        left: list[Piece] = [
+            (f" {self.glyphs.clean(job.kind, 12)} ", "strong"),
+            (self.glyphs.bar(done, job.total, bar), "busy"),
+        ]
         left.append((f" {done}/{job.total}", ""))
         if job.failed:
             left.append((f" {job.failed} failed", "bad"))
