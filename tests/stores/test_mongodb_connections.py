@@ -308,3 +308,29 @@ def test_a_connection_cut_in_the_middle_is_retryable_and_repeating_doubles_nothi
     assert store.collections() == {"RunHistory": 400}
     store.close()
     server.stop()
+
+
+def test_a_new_election_is_waited_for() -> None:
+    try:
+        uri = servers.with_database(servers.replica_set_uri(), servers.new_database_name())
+    except servers.NotRun as reason:
+        pytest.skip(str(reason))
+    store = MongoDB(uri, timeout=30)
+    store.insert([document()])
+    with MongoClient[dict[str, Any]](uri) as client:
+        client.admin.command("replSetStepDown", 1, secondaryCatchUpPeriodSecs=0, force=True)
+    store.insert([document("later")])
+    assert [one.entities for one in store.documents("7/conf")] == [("boot",), ("later",)]
+    store.close()
+
+
+def test_a_unique_index_of_the_site_is_not_taken_for_what_is_there(mongodb_database: str) -> None:
+    store = MongoDB(mongodb_database, timeout=10)
+    with MongoClient[dict[str, Any]](mongodb_database) as client:
+        client.get_default_database()["RunHistory"].create_index("version", unique=True)
+    store.insert([document()])
+    store.insert([document()])
+    with pytest.raises(ArchiveError) as caught:
+        store.insert([document("other")])
+    assert caught.value.code is Code.CONFLICT
+    store.close()

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from bson.errors import BSONError
 from pymongo import errors
 
 from runarchive.errors import ArchiveError, Code
@@ -27,6 +28,7 @@ _SERVER_CODES: dict[int, tuple[Code, str]] = {
         Code.CORRUPT,
         "has a compound index over two arrays, by which every artdaqDB insert is refused; drop that index",
     ),
+    11000: (Code.CONFLICT, "has an index of the site's own by which this document is there already"),
     121: (Code.BAD_ANSWER, "has a validation rule that refuses artdaqDB's documents"),
 }
 _NOT_PRIMARY = frozenset({91, 189, 10058, 10107, 11600, 11602, 13435, 13436})
@@ -42,7 +44,7 @@ def told(phase: Phase, shown_uri: str, scrub: Callable[[str], str]) -> Iterator[
     """Raise what the driver raises inside as ArchiveError(store=ARTDAQDB), without any secret."""
     try:
         yield
-    except errors.PyMongoError as error:
+    except (errors.PyMongoError, BSONError) as error:
         code, what = explain(error)
         detail = scrub(_first_sentence(error))
         message = f"MongoDB {shown_uri} {what}" + (f" ({detail})" if detail else "")
@@ -62,7 +64,7 @@ def usable_uri(shown_uri: str, scrub: Callable[[str], str]) -> Iterator[None]:
         raise ArchiveError(Code.BAD_CONFIG, message, store=Store.ARTDAQDB, phase=Phase.CONNECT) from None
 
 
-def explain(error: errors.PyMongoError) -> tuple[Code, str]:
+def explain(error: errors.PyMongoError | BSONError) -> tuple[Code, str]:
     """The code of a driver's exception and the end of a sentence that begins with the server's name."""
     if isinstance(error, errors.ServerSelectionTimeoutError):
         return _unreachable(str(error))
@@ -72,14 +74,16 @@ def explain(error: errors.PyMongoError) -> tuple[Code, str]:
         return _by_server_code(failures[0].get("code") if failures else None)
     if isinstance(error, errors.NotPrimaryError):
         return Code.UNAVAILABLE, "has no writable primary now"
+    if isinstance(error, errors.DocumentTooLarge):
+        return Code.TOO_LARGE, "takes no document of this size"
+    if isinstance(error, BSONError):
+        return Code.CORRUPT, "holds or was given what is no BSON"
     if error.timeout:
         return Code.TIMEOUT, "did not answer within the time limit"
     if isinstance(error, errors.AutoReconnect):
         return _unreachable(str(error))
     if isinstance(error, errors.OperationFailure):
         return _by_server_code(error.code)
-    if isinstance(error, errors.DocumentTooLarge):
-        return Code.TOO_LARGE, "takes no document of this size"
     if isinstance(error, errors.ConfigurationError):
         return Code.BAD_CONFIG, "cannot be used as the URI stands"
     return Code.BAD_ANSWER, "gave an answer that makes no sense"
@@ -106,7 +110,7 @@ def _unreachable(text: str) -> tuple[Code, str]:
     return Code.TIMEOUT, "does not answer"
 
 
-def _first_sentence(error: errors.PyMongoError) -> str:
+def _first_sentence(error: Exception) -> str:
     """What the driver said, without its dump of the topology and its advice."""
     text = str(error)
     for end in (", Timeout:", " (configured timeouts:", ", full error:", ", topology_version"):
