@@ -11,6 +11,9 @@ EvidenceRow = tuple[int, bool, str, str, str]
 
 _SLICE = 500
 
+NEWEST_WATCHED = 500
+"""How many runs that look final a look sees again, in case something comes late."""
+
 
 class EvidenceTable:
     """One row a run; the listing entries are columns, so that a look can compare 100 000 of them at once."""
@@ -40,13 +43,19 @@ class EvidenceTable:
         return rows
 
     def unsettled(self) -> tuple[int, ...]:
-        """Runs on disk whose state may change though no listing does: by time, or because their record still grows."""
+        """Runs on disk whose state may change though no listing does: by time, or because their record still grows.
+
+        Of the archived runs without stop time, and of the empty ones, the newest alone: a full look sees all.
+        """
         found = self._database.rows(
             "SELECT e.run FROM evidence e JOIN runs r ON r.run = e.run WHERE e.disk = 1 AND ("
             " r.state IN ('WAITING', 'FAILED', 'IMPORTING', 'MIGRATING', 'OUTDATED', 'PARTIAL')"
-            " OR (r.stop IS NULL AND e.data != '{}' AND r.state IN ('NEW', 'IMPORTED', 'ARCHIVED'))"
+            " OR (r.stop IS NULL AND r.state IN ('NEW', 'IMPORTED'))"
             " OR (e.data = '{}' AND (e.artdaqdb = '' OR e.ucondb = '')))"
-            " UNION SELECT * FROM (SELECT run FROM runs WHERE state = 'EMPTY' ORDER BY run DESC LIMIT 1000)"
+            " UNION SELECT * FROM (SELECT e.run FROM evidence e JOIN runs r ON r.run = e.run WHERE e.disk = 1"
+            " AND r.state = 'ARCHIVED' AND r.stop IS NULL AND r.size > 0 ORDER BY e.run DESC LIMIT ?1)"
+            " UNION SELECT * FROM (SELECT run FROM runs WHERE state = 'EMPTY' ORDER BY run DESC LIMIT ?1)",
+            (NEWEST_WATCHED,),
         )
         return tuple(int(str(row[0])) for row in found)
 
