@@ -19,8 +19,7 @@ WHOLE = frozenset({"schema", "RunHistory", "metadata", "boot"})
 
 @dataclass
 class _Configuration:
-    """What the check gathers of one configuration: per (collection, entity, version) the ids and their texts'
-    hashes."""
+    """What is gathered of one configuration: `copies` has ids and contents by (collection, entity, version)."""
 
     entities: set[str] = field(default_factory=set)
     originals: tuple[str, frozenset[str]] | None = None
@@ -63,8 +62,7 @@ def _gather(gathered: dict[str, _Configuration], document: StoredDocument) -> No
 
 
 def _expected(document: StoredDocument, run: int) -> frozenset[str] | None:
-    """What a run of ours must hold by its own `originals`: an entity for each FHiCL file, and what makes a run
-    whole."""
+    """What a run of ours must hold by its own `originals`: its FHiCL files, and what makes a run whole."""
     try:
         files = unpack_originals(document_text(document))
     except ArchiveError:

@@ -51,8 +51,7 @@ def document_id(new: NewDocument) -> str:
 
 
 def body(text: str) -> Pairs:
-    """The members `document` and `comments` of a FHiCL text; raises FhiclError where the library's parser refuses
-    it."""
+    """Members `document` and `comments` of a FHiCL text; raises FhiclError where the library refuses it."""
     form = document_form(parse(text), NOT_PROVIDED, "")
     document = form.table("document")
     if "search" not in document:
@@ -156,8 +155,7 @@ def _members_text(members: Pairs) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """What depends on a FHiCL text alone: its members `document` and `comments` as JSON text, and its canonical
-    text."""
+    """What depends on a text alone: its members `document` and `comments` as JSON, and its canonical text."""
 
     members: str
     canonical: str
@@ -171,8 +169,7 @@ _encoded: ContentCache[Encoded] = ContentCache(lambda one: len(one.members) + le
 
 
 def encoded(text: str) -> Encoded:
-    """The encoding of a FHiCL text, remembered by content; raises FhiclError where the library's parser refuses the
-    text."""
+    """The encoding of a FHiCL text, remembered by content; raises FhiclError for one that is refused."""
     return _encoded.get(content_key(text), lambda: _encode(text))
 
 

@@ -82,8 +82,7 @@ def export_documents(documents: Iterable[StoredDocument]) -> Export:
 
 
 def export_configuration(store: ArtdaqStore, configuration: str) -> Export:
-    """The newest text of each entity of a configuration; raises ArchiveError(NOT_FOUND) if the store has no such
-    configuration."""
+    """The newest text of each entity of a configuration; raises ArchiveError(NOT_FOUND) if there is none."""
     documents = store.documents(configuration)
     if not documents:
         message = f"artdaqDB holds no configuration {configuration!r}"

@@ -1,5 +1,4 @@
-"""Files that a crash or a loss of power leaves either as they were or as they should be, and a lock between
-processes."""
+"""Files that no crash leaves half written, and a lock between processes."""
 
 from __future__ import annotations
 
@@ -22,8 +21,7 @@ ABANDONED_SECONDS = 600.0
 
 
 def failed(error: OSError, phase: Phase, doing: str, run: int | None = None) -> ArchiveError:
-    """The ArchiveError for a refused system call: full disk, permission, wrong kind of file, or a store that does
-    not answer."""
+    """The ArchiveError for a refused system call, by what refused it: disk, permission, path, or store."""
     why = error.strerror or str(error)
     where = f" ({error.filename})" if error.filename else ""
     code = Code.UNAVAILABLE
@@ -55,8 +53,7 @@ def sync_directory(path: Path) -> None:
 
 
 def _open_for_lock(directory: Path) -> int:
-    """A descriptor that flock takes: the directory itself, or, where a network filesystem refuses that, a file in
-    it."""
+    """A descriptor that flock takes: the directory, or a file in it where a network filesystem refuses that."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

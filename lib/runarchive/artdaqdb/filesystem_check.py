@@ -123,8 +123,7 @@ class Reindexed:
 
 
 def _rebuilt(db: FilesystemDB, collection: str) -> tuple[Index, list[str]]:
-    """The index of all documents of a collection, in the order they were assigned, and the places of unreadable
-    ones."""
+    """The index of all documents in the order they were assigned, and the places of unreadable ones."""
     entries, unreadable = [], []
     for oid in db.document_files(collection):
         document = db.read(collection, oid, whole=False)

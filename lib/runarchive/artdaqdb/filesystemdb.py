@@ -157,8 +157,10 @@ class FilesystemDB:
             return Index().text()
 
     def _refresh(self) -> Memory:
-        """Bring the memory up to date. The journal is read before the indexes: a fold writes them before it ends
-        the journal."""
+        """Bring the memory up to date.
+
+        The journal is read before the indexes, because a fold writes them before it ends the journal.
+        """
         with self._mutex, os_errors(Phase.LIST, f"cannot read {self.path}"):
             lines = self._journal.read_on()
             signature = self._signature()
@@ -218,8 +220,7 @@ class FilesystemDB:
             return tuple(sorted(memory.runs.get(run, ())))
 
     def read(self, collection: str, oid: str, *, whole: bool = True) -> StoredDocument:
-        """One document file, without `whole` perhaps only its names; what cannot be read comes back with its
-        problem."""
+        """One document file, without `whole` perhaps its names alone; an unreadable one has a problem."""
         place = f"{collection}/{oid}.json"
         gone = False
         try:

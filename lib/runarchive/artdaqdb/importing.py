@@ -122,9 +122,8 @@ def assess(store: ArtdaqStore, wanted: Wanted, others: Others | None = None) -> 
 def import_run(store: ArtdaqStore, wanted: Wanted, others: Others | None = None, *, add: bool = False) -> ImportOutcome:
     """Bring a run into the store as far as that is safe, read it back and compare.
 
-    ABSENT and PARTIAL runs are completed, GROWN ones get an update version; SAME and OTHER_WRITER ones are left as
-    they are.
-    `add` stores our rendering beside another writer's or a conflicting one, as an update version. Raises
+    ABSENT and PARTIAL runs are completed, GROWN ones get an update version; SAME and OTHER_WRITER ones stay as they
+    are. `add` stores our rendering beside another writer's or a conflicting one, as an update version. Raises
     ArchiveError CONFLICT, TWO_CONFIGURATIONS, PARTIAL (another writer's), MISMATCH (read back differently), or what
     the store raises.
     """
@@ -134,7 +133,9 @@ def import_run(store: ArtdaqStore, wanted: Wanted, others: Others | None = None,
         if before.state in _REFUSALS:
             code, why = _REFUSALS[before.state]
             hint = None if code is not Code.PARTIAL else "compare it, then `import --add`, or waive the run"
-            message = f"run {wanted.run} in artdaqDB {why.format(a=before, names=_listed(before))}"
+            facts = {"name": before.configuration, "writer": before.writer, "documents": _listed(before)}
+            words = why.format(**facts, names=", ".join(before.configurations))
+            message = f"run {wanted.run} in artdaqDB {words}"
             raise ArchiveError(code, message, store=Store.ARTDAQDB, phase=Phase.WRITE, run=wanted.run, hint=hint)
         if before.state in {ImportState.SAME, ImportState.OTHER_WRITER}:
             return ImportOutcome(before, stored=documents)
@@ -148,9 +149,9 @@ def import_run(store: ArtdaqStore, wanted: Wanted, others: Others | None = None,
 
 
 _REFUSALS: dict[ImportState, tuple[Code, str]] = {
-    ImportState.CONFLICT: (Code.CONFLICT, "holds other content under {a.configuration!r}: {names}"),
-    ImportState.TWO_CONFIGURATIONS: (Code.TWO_CONFIGURATIONS, "is there under {a.configurations}"),
-    ImportState.OTHER_PARTIAL: (Code.PARTIAL, "was left incomplete by {a.writer}: {names}"),
+    ImportState.CONFLICT: (Code.CONFLICT, "holds other content under {name!r}: {documents}"),
+    ImportState.TWO_CONFIGURATIONS: (Code.TWO_CONFIGURATIONS, "is there under several names: {names}"),
+    ImportState.OTHER_PARTIAL: (Code.PARTIAL, "was left incomplete by {writer}: {documents}"),
 }
 
 
@@ -165,8 +166,7 @@ def _listed(found: Assessment) -> str:
 
 
 def _texts(wanted: Wanted) -> dict[str, str]:
-    """Entity to canonical text of what goes to RunHistory; `originals` first, so that a cut-off import shows whose
-    it is."""
+    """Canonical text by entity of what goes to RunHistory."""
     texts = {} if wanted.originals is None else {ORIGINALS: canonical_text(wanted.originals)}
     return texts | {entity: canonical_text(text) for entity, text in wanted.entities}
 
@@ -275,8 +275,7 @@ def _as_other(
 
 
 def _documents_to_write(wanted: Wanted, before: Assessment, documents: Sequence[StoredDocument]) -> list[NewDocument]:
-    """The missing documents under the run's own version; where something there is superseded, all of it as an
-    update."""
+    """What an import writes: what is missing, under the run's own version, or what is superseded, as an update."""
     configuration = before.configuration
     if before.state in {ImportState.ABSENT, ImportState.PARTIAL}:
         version, entities = configuration, set(before.missing)
@@ -291,8 +290,10 @@ def _documents_to_write(wanted: Wanted, before: Assessment, documents: Sequence[
 
 
 def _new_documents(wanted: Wanted, configuration: str, version: str, entities: Collection[str]) -> list[NewDocument]:
-    """The wanted documents of these entities under one version, in the order of writing: `originals` first, schema
-    last."""
+    """The wanted documents of these entities under one version, in the order of writing.
+
+    `originals` comes first, so that a cut-off import shows whose it is; schema last, so that it shows that it was.
+    """
     sources = ([] if wanted.originals is None else [(ORIGINALS, wanted.originals)]) + list(wanted.entities)
     new = [
         NewDocument(RUN_HISTORY, entity, version, configuration, wanted.run, text)

@@ -1,5 +1,4 @@
-"""What a FilesystemDB provider remembers of the indexes: which configuration has which documents, and when it was
-assigned."""
+"""What a FilesystemDB provider remembers of its indexes: the documents and time of each configuration."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The intermediate store behind one protocol: what a document is, what a provider can do, and which URI means which
-provider."""
+"""The intermediate store behind one protocol: its documents, its providers, and which URI means which."""
 
 from __future__ import annotations
 
@@ -92,8 +91,7 @@ class Finding:
 
 
 class ArtdaqStore(Protocol):
-    """One artdaqDB database. Every method raises ArchiveError with store=ARTDAQDB; all are safe to call from
-    threads."""
+    """One artdaqDB database; methods raise ArchiveError with store=ARTDAQDB and may be called from threads."""
 
     @property
     def uri(self) -> str:
@@ -110,8 +108,7 @@ class ArtdaqStore(Protocol):
         """All configurations in the library's order: newest `assigned` first by whole seconds, then by name."""
 
     def configurations_of(self, run: int) -> tuple[str, ...]:
-        """The names of this run's configurations, sorted; normally none or one. Its cost does not grow with the
-        store."""
+        """The names of this run's configurations, sorted; the cost does not grow with the store."""
 
     def change_token(self) -> str | None:
         """A text that stays equal while nothing changed; None where the provider cannot tell cheaply."""
@@ -154,8 +151,7 @@ def run_of(configuration: str) -> int | None:
 
 
 def listing_order(configurations: Sequence[StoredConfiguration]) -> tuple[StoredConfiguration, ...]:
-    """Sorted as the library's find-configurations answers: by the first 19 characters of `assigned` descending,
-    then name."""
+    """Sorted as the library lists: first 19 characters of `assigned` descending, then name."""
     by_name = sorted(configurations, key=lambda one: one.name)
     return tuple(sorted(by_name, key=lambda one: one.assigned[:19], reverse=True))
 
