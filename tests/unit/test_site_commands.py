@@ -104,7 +104,7 @@ def test_locks_shows_and_breaks(config: Path, tmp_path: Path, capsys: pytest.Cap
     assert not lock.removed()
     assert call(config, capsys, "locks", "break", "--yes")[0] == 0
     assert lock.removed()
-    assert ledger.jobs.cancel_requested(job) == 1
+    assert ledger.jobs.progress(job) == 1
     lock.release()
     ledger.close()
 
@@ -123,7 +123,7 @@ def test_jobs_lists_cancels_and_says_what_it_cannot(
     assert (listed["job"], listed["state"], listed["done"]) == (job, "running", 1)
     assert call(config, capsys, "--read-only", "jobs", "cancel", str(job))[0] == 77
     assert call(config, capsys, "jobs", "cancel", str(job))[0] == 0
-    assert ledger.jobs.cancel_requested(job) == 1
+    assert ledger.jobs.progress(job) == 1
     ledger.jobs.end(job, JobState.CANCELLED)
     code, _, said = call(config, capsys, "jobs", "cancel", str(job))
     assert code == 1

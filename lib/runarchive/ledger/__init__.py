@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runarchive.ledger.history import Attempt, CheckRecord, History, HopHash, Outcome, StageRecord
+from runarchive.ledger.history import Attempt, CheckRecord, History, HopHash, Outcome
 from runarchive.ledger.jobs import ENDED, STUCK_SECONDS, Jobs, this_actor
 from runarchive.ledger.journal import Decision, DecisionKind, Decisions, Journal, Listing, Listings
 from runarchive.ledger.ledger import Changes, Ledger
@@ -29,7 +29,6 @@ __all__ = [
     "LockWatch",
     "Outcome",
     "RunTable",
-    "StageRecord",
     "WriterLock",
     "break_lock",
     "lock_holder",

@@ -43,17 +43,6 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class StageRecord:
-    """Where one stage of one run stands: its last outcome, the attempts since its last success, and that success."""
-
-    run: int
-    stage: Stage
-    outcome: Outcome
-    attempts: int
-    succeeded: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
 class HopHash:
     """The hash of what one hop carried: `digest` of `input`, when, and by which tool."""
 
@@ -86,66 +75,27 @@ class History:
 
     def begin_attempt(self, run: int, stage: Stage, *, job: int | None = None, worker: str = "") -> int:
         """Note that an attempt starts; returns its id for `end_attempt`."""
-        return self._add(run, stage, Outcome.RUNNING, None, time.time(), None, job, worker)
+        with self._database.write() as db:
+            last = db.execute(
+                "SELECT number, outcome FROM attempts WHERE run = ? AND stage = ? ORDER BY id DESC LIMIT 1",
+                (run, stage.value),
+            ).fetchone()
+            number = 1 if last is None or last[1] == Outcome.DONE else last[0] + 1
+            cursor = db.execute(
+                "INSERT INTO attempts (run, stage, number, outcome, started, job, worker) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (run, stage.value, number, Outcome.RUNNING.value, time.time(), job, worker),
+            )
+        return int(cursor.lastrowid or 0)
 
     def end_attempt(self, attempt: int, failure: Failure | None = None, outcome: Outcome | None = None) -> None:
         """Note how an attempt ended: done, or with the failure given, or as `outcome` says."""
         ending = outcome or (Outcome.FAILED if failure else Outcome.DONE)
         with self._database.write() as db:
-            row = db.execute(
+            db.execute(
                 "UPDATE attempts SET outcome = ?, ended = ?, store = ?, phase = ?, code = ?, retryable = ?,"
-                " message = ?, hint = ? WHERE id = ? RETURNING run, stage, number",
+                " message = ?, hint = ? WHERE id = ?",
                 (ending.value, time.time(), *_failure_row(failure), attempt),
-            ).fetchall()
-            if row:
-                run, stage, number = row[0]
-                self._note_stage(run, stage, number, attempt, ending)
-
-    def record_attempt(
-        self,
-        run: int,
-        stage: Stage,
-        failure: Failure | None = None,
-        *,
-        started: float | None = None,
-        job: int | None = None,
-        worker: str = "",
-    ) -> int:
-        """Note a whole attempt at once (`started` in seconds since 1970); returns its id."""
-        now = time.time()
-        outcome = Outcome.FAILED if failure else Outcome.DONE
-        return self._add(run, stage, outcome, failure, now if started is None else started, now, job, worker)
-
-    def _add(
-        self,
-        run: int,
-        stage: Stage,
-        outcome: Outcome,
-        failure: Failure | None,
-        started: float,
-        ended: float | None,
-        job: int | None,
-        worker: str,
-    ) -> int:
-        with self._database.write() as db:
-            row = db.execute("SELECT attempts FROM stages WHERE run = ? AND stage = ?", (run, stage.value)).fetchone()
-            number = (row[0] if row else 0) + 1
-            cursor = db.execute(
-                "INSERT INTO attempts (run, stage, number, outcome, started, ended, job, worker, store, phase, code,"
-                " retryable, message, hint) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (run, stage.value, number, outcome.value, started, ended, job, worker, *_failure_row(failure)),
             )
-            attempt = int(cursor.lastrowid or 0)
-            self._note_stage(run, stage.value, number, attempt, outcome)
-        return attempt
-
-    def _note_stage(self, run: int, stage: str, number: int, attempt: int, outcome: Outcome) -> None:
-        done = outcome is Outcome.DONE
-        self._database.read().execute(
-            "INSERT INTO stages VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (run, stage) DO UPDATE SET outcome = ?3,"
-            " attempts = ?4, last_attempt = ?5, succeeded = coalesce(?6, succeeded)",
-            (run, stage, outcome.value, 0 if done else number, attempt, time.time() if done else None),
-        )
 
     def attempts(self, run: int | None = None, *, job: int | None = None, limit: int = 1000) -> tuple[Attempt, ...]:
         """The attempts of one run, or of one job, oldest first; at most the newest `limit`."""
@@ -154,31 +104,6 @@ class History:
             f"SELECT {_ATTEMPT} FROM attempts WHERE {where} = ? ORDER BY id DESC LIMIT ?", (value, limit)
         )
         return tuple(_attempt(row) for row in reversed(found))
-
-    def last_failures(self) -> tuple[Attempt, ...]:
-        """For every run and stage whose last attempt failed or crashed: that attempt, by run."""
-        columns = ", ".join(f"a.{name}" for name in _ATTEMPT.split(", "))
-        found = self._database.rows(
-            f"SELECT {columns} FROM stages s JOIN attempts a ON a.id = s.last_attempt"
-            " WHERE s.outcome IN ('failed', 'crashed') ORDER BY a.run, a.stage"
-        )
-        return tuple(_attempt(row) for row in found)
-
-    def stages(self, run: int | None = None) -> tuple[StageRecord, ...]:
-        """The stages of one run, or of all."""
-        where, values = ("WHERE run = ?", (run,)) if run is not None else ("", ())
-        found: list[Any] = self._database.rows(
-            f"SELECT run, stage, outcome, attempts, succeeded FROM stages {where} ORDER BY run", values
-        )
-        return tuple(
-            StageRecord(number, Stage(stage), Outcome(outcome), attempts, _time(succeeded))
-            for number, stage, outcome, attempts, succeeded in found
-        )
-
-    def reset_stage(self, run: int, stage: Stage) -> None:
-        """Forget that a stage of a run failed, as evidence from the stores shows; its attempts stay."""
-        with self._database.write() as db:
-            db.execute("DELETE FROM stages WHERE run = ? AND stage = ?", (run, stage.value))
 
     def record_checks(
         self,
@@ -227,23 +152,6 @@ class History:
             )
             for number, stage, at, name, verdict, evidence, hint, seconds in reversed(found)
         )
-
-    def last_checks(self, name: str) -> dict[int, CheckRecord]:
-        """The newest check of this name for each run."""
-        found: list[Any] = self._database.rows(
-            "SELECT run, stage, at, name, verdict, evidence, hint, seconds FROM checks"
-            " WHERE id IN (SELECT max(id) FROM checks WHERE name = ? AND run IS NOT NULL GROUP BY run)",
-            (name,),
-        )
-        return {
-            run: CheckRecord(
-                run,
-                Stage(stage) if stage else None,
-                datetime.fromtimestamp(at, UTC),
-                CheckResult(title, Verdict(verdict), evidence, hint, seconds),
-            )
-            for run, stage, at, title, verdict, evidence, hint, seconds in found
-        }
 
     def record_hashes(self, hashes: Iterable[HopHash], *, job: int | None = None) -> None:
         """Note the hashes of hops; earlier ones of the same hop stay."""

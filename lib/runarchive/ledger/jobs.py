@@ -148,11 +148,6 @@ class Jobs:
             ).fetchall()
         return bool(found)
 
-    def cancel_requested(self, job: int) -> int:
-        """The request to stop this job: 0 none, 1 gracefully, 2 at once."""
-        row: Any = self._database.one("SELECT cancel FROM jobs WHERE id = ?", (job,))
-        return int(row[0]) if row else 0
-
     def get(self, job: int) -> Job | None:
         """One job, or None."""
         found = _jobs(self._database.rows(f"SELECT {_COLUMNS} FROM jobs WHERE id = ?", (job,)))
@@ -198,11 +193,6 @@ class Jobs:
                     "UPDATE jobs SET state = 'crashed', ended = ?, eta = NULL, workers = '[]', rev = ?,"
                     " message = 'its process is gone' WHERE id = ? AND ended IS NULL",
                     (now, revision, job),
-                )
-                db.execute(
-                    "UPDATE stages SET outcome = 'crashed' WHERE last_attempt IN"
-                    " (SELECT id FROM attempts WHERE job = ? AND ended IS NULL)",
-                    (job,),
                 )
                 db.execute(
                     "UPDATE attempts SET outcome = 'crashed', ended = ? WHERE job = ? AND ended IS NULL", (now, job)

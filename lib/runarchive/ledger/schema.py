@@ -28,15 +28,6 @@ MIGRATIONS: tuple[str, ...] = (
         ucondb TEXT NOT NULL,
         data TEXT NOT NULL
     );
-    CREATE TABLE stages (
-        run INTEGER NOT NULL,
-        stage TEXT NOT NULL,
-        outcome TEXT NOT NULL,
-        attempts INTEGER NOT NULL,
-        last_attempt INTEGER NOT NULL,
-        succeeded REAL,
-        PRIMARY KEY (run, stage)
-    ) WITHOUT ROWID;
     CREATE TABLE attempts (
         id INTEGER PRIMARY KEY,
         run INTEGER NOT NULL,
@@ -54,7 +45,7 @@ MIGRATIONS: tuple[str, ...] = (
         message TEXT,
         hint TEXT
     );
-    CREATE INDEX attempts_run ON attempts (run);
+    CREATE INDEX attempts_run ON attempts (run, stage);
     CREATE INDEX attempts_job ON attempts (job);
     CREATE INDEX attempts_open ON attempts (job) WHERE ended IS NULL;
     CREATE TABLE checks (
