@@ -145,6 +145,17 @@ def test_documents_of_others_never_break_a_listing(
     assert len(list(store.all_documents())) == database["RunHistory"].count_documents({})
 
 
+def test_text_that_is_no_utf8_is_named_and_breaks_nothing(store: MongoDB, database: Any) -> None:
+    good = whole_record("a" * 24)
+    bad = bson_records.encode(whole_record("b" * 24, changelog="bad text")).replace(b"bad text", b"bad \xff\xfe t")
+    store.insert_records([good])
+    database["RunHistory"].insert_one(RawBSONDocument(bad))
+    assert [one.name for one in store.list_configurations()] == ["7/conf"]
+    for found in (store.documents("7/conf"), tuple(store.all_documents())):
+        assert [(one.id[0], bool(one.problem)) for one in found] == [("a", False), ("b", True)]
+    assert f"RunHistory/{'b' * 24}" in store.documents("7/conf")[1].problem
+
+
 def test_each_kind_of_malformed_document_is_found(store: MongoDB, database: Any) -> None:
     entry = {"name": "7/a", "assigned": AT}
     good = {"configurations": [entry], "entities": [{"name": "boot"}], "version": "7/a"}

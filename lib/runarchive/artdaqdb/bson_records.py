@@ -120,7 +120,7 @@ def decode(raw: bytes, *, as_library: bool = False) -> Pairs:
     try:
         found: Pairs = bson.decode(raw, _LIBRARY if as_library else _EXACT)
     except (bson.errors.BSONError, ValueError, RecursionError) as error:
-        raise _failure(Code.CORRUPT, f"a document in MongoDB cannot be decoded: {error}", Phase.READ) from error
+        raise _failure(Code.CORRUPT, f"the document cannot be decoded: {error}", Phase.READ) from error
     return found
 
 
@@ -156,6 +156,11 @@ def member(name: str, value: Value) -> bytes:
 def object_id(oid: str) -> bytes:
     """The encoded member `_id`."""
     return b"\x07_id\x00" + bytes.fromhex(oid)
+
+
+def id_of(raw: bytes) -> str:
+    """The object id in front of a record, whatever state the rest is in; "?" where there is none."""
+    return raw[9:21].hex() if raw[4:9] == b"\x07_id\x00" else "?"
 
 
 _DOCUMENT_PLACE = 21

@@ -243,7 +243,8 @@ def _stored(raw: bytes, collection: str, *, as_library: bool = False) -> StoredD
             _, document = _read_bodies.get(key, lambda: (len(content), decode(content, as_library=as_library)))
             record.items.insert(1, ("document", document))
     except ArchiveError as error:
-        return StoredDocument("", collection, (), "", (), (), Pairs(), f"{collection}: {error.message}")
+        oid = bson_records.id_of(raw)
+        return StoredDocument(oid, collection, (), "", (), (), Pairs(), f"{collection}/{oid}: {error.message}")
     return stored(record, oid=record_id(record) or str(record.get("_id")), collection=collection, content=key)
 
 
