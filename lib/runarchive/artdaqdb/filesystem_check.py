@@ -23,56 +23,69 @@ REINDEX = "`artdaqdb reindex`"
 LOCK_SECONDS = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Collection:
+    """One collection as it stood in one moment."""
+
+    name: str
+    files: set[str]
+    noted: list[Entry]
+    index: Index | IndexProblem
+
+
 def inspect_files(db: FilesystemDB) -> Iterator[Finding]:
     """Findings about indexes, journal and stray files, collection by collection."""
     if not db.path.exists():
         message = "there is no database here yet"
         yield Finding("absent", str(db.path), message, "the first import makes it", advice=True)
         return
-    journal: dict[str, list[Entry]] = {}
-    for line in Journal.of(db.path).read_on():
-        journal.setdefault(line.collection, []).append(line.entry)
-    if db.collections() and not db.has_metadata():
+    with os_errors(Phase.READ, f"cannot read {db.path}"), db.steady():
+        looked = _look(db)
+    if looked and not db.has_metadata():
         yield Finding("metadata", SYSTEM_METADATA, "it is missing", "the next import makes it", advice=True)
-    for collection in db.collections():
-        yield from _inspect_collection(db, collection, journal.get(collection, []))
+    for collection in looked:
+        yield from _inspect_collection(db, collection)
     for path in left_over(db.path):
         yield Finding("left over", path.name, "an interrupted write left it", "the next import removes it", advice=True)
 
 
-def _inspect_collection(db: FilesystemDB, collection: str, noted: list[Entry]) -> Iterator[Finding]:
-    place = f"{collection}/{INDEX_FILE}"
-    files = set(db.document_files(collection))
-    waiting = [entry for entry in noted if entry.id in files]
+def _look(db: FilesystemDB) -> list[_Collection]:
+    noted: dict[str, list[Entry]] = {}
+    for line in Journal.of(db.path).read_on():
+        noted.setdefault(line.collection, []).append(line.entry)
+    looked = []
+    for name in db.collections():
+        entries = noted.get(name, [])
+        index: Index | IndexProblem
+        try:
+            index = parse_index(db.index_text(name, {(name, entry.id) for entry in entries}))
+        except IndexProblem as problem:
+            index = problem
+        looked.append(_Collection(name, set(db.document_files(name)), entries, index))
+    return looked
+
+
+def _inspect_collection(db: FilesystemDB, one: _Collection) -> Iterator[Finding]:
+    place = f"{one.name}/{INDEX_FILE}"
+    waiting = [entry for entry in one.noted if entry.id in one.files]
     if waiting:
         message = f"{len(waiting)} documents are written and not in the index yet; the C++ tools do not see them"
         mend = f"the end of the import adds them; after a crash the next import, or {REINDEX}"
         yield Finding("unfolded", place, message, mend, advice=True)
-    lost = Counter(name for entry in noted if entry.id not in files for name, _ in entry.configurations)
+    lost = Counter(name for entry in one.noted if entry.id not in one.files for name, _ in entry.configurations)
     for name, count in lost.items():
         message = f"{count} documents of {name} were announced and never written: the import was cut off"
         yield Finding("cut off", place, message, "import the run again", run_of(name))
-    try:
-        index = _index(db.path / collection / INDEX_FILE, files - {entry.id for entry in waiting})
-    except IndexProblem as problem:
-        yield Finding("index", place, f"the index is {problem.kind}: {problem.reason}", REINDEX)
+    if isinstance(one.index, IndexProblem):
+        yield Finding("index", place, f"the index is {one.index.kind}: {one.index.reason}", REINDEX)
         return
     for entry in waiting:
-        index.add(entry)
-    index.settle()
-    yield from _disagreements(db, collection, index, files)
-    for path in sorted((db.path / collection).iterdir()):
+        one.index.add(entry)
+    one.index.settle()
+    yield from _disagreements(db, one.name, one.index, one.files)
+    for path in sorted((db.path / one.name).iterdir()):
         if path.suffix != ".json" or path.is_dir():
-            yield Finding("stray", f"{collection}/{path.name}", "it is no document", "look at it, then remove it")
-
-
-def _index(path: Path, expected: set[str]) -> Index:
-    try:
-        return parse_index(path.read_bytes().decode("utf-8", "surrogateescape"))
-    except FileNotFoundError:
-        if expected:
-            raise IndexProblem("missing", f"it is missing, beside {len(expected)} documents") from None
-        return Index()
+            yield Finding("stray", f"{one.name}/{path.name}", "it is no document", "look at it, then remove it")
 
 
 def _facts(index: Index) -> dict[str, set[tuple[str, str]]]:

@@ -9,9 +9,11 @@ costs as much as it is long.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -49,6 +51,8 @@ PREFIX = "filesystemdb://"
 LOCK_SECONDS = 60.0
 FOLD_AFTER = 2000
 """So many documents are at least written between two folds of one job."""
+FRESH_SECONDS = 1.0
+"""An index that was written so lately may still be being written by a program that does not lock."""
 CACHE_FROM = 5000
 """Below so many documents reading the index is as quick as reading a remembered listing."""
 
@@ -138,7 +142,7 @@ class FilesystemDB:
         noted = {(line.collection, line.entry.id) for line in lines}
         for name in self._collections():
             try:
-                self._memory.add_index(name, parse_configurations(self._index_text(name, noted)))
+                self._memory.add_index(name, self._steady_index(name, noted))
             except IndexProblem as problem:
                 self._broken[name] = problem
                 for oid in self.document_files(name):
@@ -146,7 +150,41 @@ class FilesystemDB:
                     if not found.problem:
                         self._memory.add(name, entry_of(oid, found.record))
 
-    def _index_text(self, collection: str, noted: Iterable[tuple[str, str]] = ()) -> str:
+    def _steady_index(self, collection: str, noted: Iterable[tuple[str, str]]) -> Index:
+        """The configuration tables of an index; what looks wrong is looked at again while nobody of ours writes.
+
+        The C++ library writes an index in place and locks nothing: one that it wrote just now is given time.
+        """
+        try:
+            return parse_configurations(self.index_text(collection, noted))
+        except IndexProblem:
+            with self.steady():
+                known = {(line.collection, line.entry.id) for line in Journal.of(self.path).read_on()}
+                while True:
+                    try:
+                        return parse_configurations(self.index_text(collection, known))
+                    except IndexProblem as problem:
+                        if problem.kind == "missing" or not self._is_fresh(self.path / collection / INDEX_FILE):
+                            raise
+                    time.sleep(0.05)
+
+    @staticmethod
+    def _is_fresh(path: Path) -> bool:
+        return path.exists() and 0 <= time.time() - path.stat().st_mtime < FRESH_SECONDS
+
+    @contextlib.contextmanager
+    def steady(self) -> Iterator[None]:
+        """Keep our writers out while something is looked at; without the right to lock, look all the same."""
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(OSError):
+                stack.enter_context(locked(self.path, LOCK_SECONDS))
+            yield
+
+    def index_text(self, collection: str, noted: Iterable[tuple[str, str]]) -> str:
+        """The text of an index; an empty one where there is none and the journal has noted every document.
+
+        Raises IndexProblem if it is missing beside other documents.
+        """
         try:
             return (self.path / collection / INDEX_FILE).read_bytes().decode("utf-8", "surrogateescape")
         except FileNotFoundError:
@@ -202,7 +240,7 @@ class FilesystemDB:
                 for oid in self.document_files(name):
                     versions[name, oid] = self.read(name, oid, whole=False).version
                 continue
-            tables = parse_index(self._index_text(name, {(name, oid) for oid in self.document_files(name)})).tables
+            tables = parse_index(self.index_text(name, {(name, oid) for oid in self.document_files(name)})).tables
             versions.update({(name, oid): version for version, ids in tables["version"].items() for oid in ids})
         for line in Journal.of(self.path).read_on():
             versions[line.collection, line.entry.id] = line.entry.version or ""
@@ -358,7 +396,7 @@ class FilesystemDB:
         while True:
             before = place.stat() if place.exists() else None
             try:
-                index = parse_index(self._index_text(collection, {(collection, entry.id) for entry in added}))
+                index = parse_index(self.index_text(collection, {(collection, entry.id) for entry in added}))
             except IndexProblem as problem:
                 message = f"the index of {collection} in {self.path} is {problem.kind}: {problem.reason}"
                 hint = f"`tui-archiver artdaqdb reindex --uri {self.uri}`; nothing is lost"
