@@ -95,7 +95,11 @@ class MongoDB:
         with self._told(Phase.CONNECT):
             hello = self._plain.client.admin.command("hello")
             version = self._plain.client.server_info()["version"]
-        kind = f"replica set {hello['setName']}, primary {hello['me']}" if "setName" in hello else "one server"
+        kind = (
+            f"replica set {hello['setName']}, primary {hello.get('primary', 'none')}"
+            if "setName" in hello
+            else "one server"
+        )
         if hello.get("msg") == "isdbgrid":
             kind = "sharded cluster"
         size = f"{len(names)} collections, {sum(names.values())} documents"
