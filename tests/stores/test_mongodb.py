@@ -15,6 +15,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from runarchive.artdaqdb import bson_records, mongodb_listing
+from runarchive.artdaqdb.check import check_store
 from runarchive.artdaqdb.export import document_text, export_configuration
 from runarchive.artdaqdb.mongodb import MongoDB
 from runarchive.artdaqdb.store import NewDocument
@@ -434,3 +435,10 @@ def test_json_documents_arrive_as_the_library_shows_them(store: MongoDB, load: L
         assert write_json(document.record.table("document").get("data")) == text
         seen += 1
     assert seen == 13
+
+
+def test_a_document_that_holds_a_name_twice_is_one_document(store: MongoDB) -> None:
+    entry = Pairs([("name", "7/conf"), ("assigned", AT)])
+    store.insert_records([whole_record(configurations=[entry, entry])])
+    assert [one for one in check_store(store) if one.kind == "double"] == []
+    assert [one.documents for one in store.list_configurations(details=True)] == [1]

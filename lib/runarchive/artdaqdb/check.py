@@ -47,7 +47,7 @@ def check_store(store: ArtdaqStore, progress: Callable[[int], None] = lambda cou
 
 def _gather(gathered: dict[str, _Configuration], document: StoredDocument) -> None:
     content = document.content or repr(document.record.get("document")).encode("utf-8", "surrogatepass")
-    for name, _ in document.configurations:
+    for name in dict.fromkeys(name for name, _ in document.configurations):
         if name == NOT_PROVIDED:
             continue
         found = gathered[name]
@@ -56,7 +56,7 @@ def _gather(gathered: dict[str, _Configuration], document: StoredDocument) -> No
             expected = _expected(document, run)
             if expected is not None and (found.originals is None or found.originals[0] < document.version):
                 found.originals = (document.version, expected)
-        for entity in document.entities:
+        for entity in dict.fromkeys(document.entities):
             found.entities.add(entity)
             found.copies[document.collection, entity, document.version].append((document.id, content))
 
