@@ -220,6 +220,14 @@ def test_a_listing_that_ends_early_is_not_taken_for_a_short_one() -> None:
     assert found.code is Code.CONNECTION_CUT
 
 
+def test_an_answer_cut_between_two_records_is_not_taken_for_a_short_one() -> None:
+    record = b'\x1e{"id": 1, "key": "1", "tv": 0, "tr": 1, "tags": [], "data_size": 1, "data_key": "1", "adler32": 1}\n'
+    whole = raw("HTTP/1.1 200 OK", record * 2)
+    cut = whole.removesuffix(record)
+    with play(cut, cut, whole) as server:
+        assert len(client_of(server).lookup_range("1", "2")) == 2
+
+
 def raw(line: str, body: bytes) -> bytes:
     headers = f"Content-Type: text/html; charset=UTF-8\r\nContent-Length: {len(body)}\r\nConnection: close"
     return f"{line}\r\n{headers}\r\n\r\n".encode() + body

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -114,6 +115,27 @@ def test_listings_add_up(served: tuple[str, str | None]) -> None:
                 direct.close()
     assert cache is not None
     client.close()
+
+
+def test_a_put_that_was_begun_before_the_last_look_and_ended_after_it_is_found(tmp_path: Path) -> None:
+    client = open_client(f"embedded://{tmp_path}/u.sqlite", "f", "o")
+    client.put(1, b"x")
+    listing = client.list_runs()
+    client.put(2, b"y")
+    with sqlite3.connect(tmp_path / "u.sqlite") as connection:
+        connection.execute("""update "public.f_versions" set tr = tr - 60 where key = '2'""")
+    connection.close()
+    assert sorted(client.list_runs(listing.cache).runs) == [1, 2]
+    client.close()
+
+
+def test_an_answered_put_is_on_disk(tmp_path: Path) -> None:
+    """Full synchronisation of the write-ahead log: what is committed survives loss of power."""
+    storage = SqliteStorage(tmp_path / "u.sqlite")
+    connection = storage._connection()
+    assert connection.execute("pragma journal_mode").fetchone() == ("wal",)
+    assert connection.execute("pragma synchronous").fetchone() == (2,)
+    storage.close()
 
 
 def test_a_cache_of_another_object_is_not_used(served: tuple[str, str | None]) -> None:

@@ -98,6 +98,11 @@ def test_x2_a_forged_marker_is_named_and_never_written_outside(tmp_path: Path) -
     assert resolved.files == tuple(files)
 
 
+def test_a_key_that_looks_like_a_marker_is_a_doubt() -> None:
+    files = [("a.fcl", b"x: 1\n\n#####\nb.fcl:\n#####\n2\n"), ("c.fcl", b"y: 1\n")]
+    assert unpack(pack(files, 5, MOMENT)).ambiguities == ("'b.fcl' does not begin like FHiCL",)
+
+
 def test_another_store_settles_a_doubt_even_where_one_content_differs() -> None:
     in_a_string = b's: "\n#####\nb.fcl:\n#####\n"\n'
     files = [("a.fcl", in_a_string), ("b.fcl", b"x: 1\n"), ("c.fcl", b"y: 1\n")]
@@ -201,7 +206,7 @@ _entries = st.one_of(
     st.integers(0, 9).map(lambda number: f"x: {number} \n"),
     _texts.map(lambda text: f"s: {_quoted(text)} \n"),
     _texts.map(lambda text: f"t: {{ s: {_quoted(text)} }}\n"),
-    st.sampled_from(["\n#####\n", "# ##### \n", "\n"]),
+    st.sampled_from(["\n#####\n", "# ##### \n", "\n", "\n#####\nb.fcl:\n#####\n2 \n"]),
 )
 _documents = st.lists(_entries, max_size=4).map("".join).map(str.encode)
 _names = st.sampled_from(["a.fcl", "A.fcl", "b.fcl", "metadata.fcl", "sub/a.fcl", "z.fcl"])

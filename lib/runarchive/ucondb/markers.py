@@ -59,9 +59,9 @@ def doubts(
     """Why the markers of a blob may not all be markers; empty when there is one way to read it.
 
     A blob as it is packed has safe names, each once, in their order, no second footer, and FHiCL contents begin with a
-    name and close what they open. Whatever breaks one of these can be text that looks like a marker. For contents that
-    are FHiCL no doubt means that there is none: inside a document a marker would have to be followed by a value, which
-    begins no document.
+    name and close what they open. Whatever breaks one of these can be text that looks like a marker. Where all names
+    end in `.fcl` and the contents are FHiCL, no doubt means that there is none: inside a document a marker would have
+    to be followed by a value, which begins no document.
     """
     problems = []
     if not markers or markers[0].start != start:
