@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import threading
 import uuid
 from pathlib import Path
 
@@ -31,7 +32,7 @@ from runarchive.artdaqdb.index import (
     parse_configurations,
     parse_index,
 )
-from runarchive.artdaqdb.journal import JOURNAL_FILE
+from runarchive.artdaqdb.journal import JOURNAL_FILE, Journal, Line
 from runarchive.artdaqdb.store import NewDocument
 from runarchive.errors import ArchiveError, Code
 from runarchive.fhicl.json_text import read_json, write_json
@@ -265,6 +266,40 @@ class TestIndex:
         monkeypatch.setattr(files_module.NewFiles, "sync", sync_while_another_writes)
         db.fold()
         assert set(parse_index(place.read_text()).tables["version"]) == {"foreign", "1/demo", "2/demo"}
+
+    @pytest.mark.parametrize("moment", range(1, 6))
+    def test_the_first_documents_of_another_process_are_no_lost_index(
+        self, db: FilesystemDB, monkeypatch: pytest.MonkeyPatch, moment: int
+    ) -> None:
+        """Another process writes into the empty database just after the journal was read for the n-th time."""
+        (db.path / "RunHistory").mkdir(parents=True)
+        other, real, count = opened(db.path), Journal.read_on, [0]
+
+        def read_then_let_another_write(self: Journal) -> list[Line]:
+            lines = real(self)
+            count[0] += 1
+            if count[0] == moment:
+                other.insert([document(2, "boot")])
+            return lines
+
+        monkeypatch.setattr(Journal, "read_on", read_then_let_another_write)
+        db.insert([document(1, "boot")])
+        db.insert([document(1, "RunHistory")])
+        monkeypatch.undo()
+        other.insert([document(2, "boot")])
+        assert {one.name: one.documents for one in db.list_configurations()} == {"1/demo": 2, "2/demo": 1}
+
+    def test_an_index_that_the_library_is_just_writing_is_waited_for(self, db: FilesystemDB) -> None:
+        db.insert([document(1, "boot")])
+        db.fold()
+        place = db.path / "RunHistory/index.json"
+        text = place.read_text()
+        place.write_text(text[: len(text) // 2])
+        finish = threading.Timer(0.3, place.write_text, (text,))
+        finish.start()
+        assert len(opened(db.path).list_configurations()) == 1
+        opened(db.path).insert([document(2, "boot")])
+        finish.join()
 
     @pytest.mark.parametrize(
         ("kind", "text"),
