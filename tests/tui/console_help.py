@@ -14,6 +14,7 @@ from tests.tui.stand_in import NOW, StandIn
 from tui_archiver.app import ConsoleApp, Options
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
+PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 PATIENCE = 20.0
 
 
@@ -64,9 +65,9 @@ def screen_text(app: ConsoleApp) -> str:
     return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips) + "\n"
 
 
-def check_snapshot(name: str, text: str) -> None:
+def check_snapshot(name: str, text: str, directory: Path = SNAPSHOTS) -> None:
     """Compare with the kept picture; `UPDATE_SNAPSHOTS=1` keeps this one instead."""
-    path = SNAPSHOTS / name
+    path = directory / name
     if os.environ.get("UPDATE_SNAPSHOTS"):
         path.write_text(text, "utf-8")
     assert path.exists(), f"there is no {name}; UPDATE_SNAPSHOTS=1 keeps it"

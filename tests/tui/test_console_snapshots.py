@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from rich.console import Console
 
-from runarchive.model import Event, JobState, Severity
-from tests.tui.console_help import check_snapshot, console, press, screen_text, settled, until
+from runarchive.model import Event, Job, JobState, Severity, Stage
+from tests.tui.console_help import PICTURES, check_snapshot, console, press, screen_text, settled, until
 from tests.tui.stand_in import NOW, StandIn
 from tui_archiver.screens.doctor import DoctorScreen
 
@@ -69,3 +71,30 @@ async def test_runs_on_a_tiny_terminal() -> None:
         check_snapshot("runs-40x10.txt", screen_text(app))
         for key in ("2", "3", "4", "5", "9", "0", "1", "question_mark", "escape", "i"):
             await press(pilot, key)
+
+
+async def test_pictures_of_the_readme_show_what_the_screens_show() -> None:
+    archive = StandIn(240)
+    archive.push(Event(1, NOW, Severity.INFO, "imported, 49 documents", 18219, Stage.IMPORT, "cron@evb01:99"))
+    archive.push(Event(2, NOW, Severity.WARNING, "put: no answer in 10 s, attempt 3", 18233, Stage.MIGRATE, "shift"))
+    job = Job(7, "migrate", JobState.RUNNING, "cron@evb01:99", 41, 26, 1, NOW, rate=9.8, eta_seconds=1.5)
+    archive.push(replace(job, workers=("18227 putting the blob", "18229 reading back")))
+    walk = {
+        "runs": ("slash", *"!waiting", "enter", "down", "space", "down", "down", "space"),
+        "detail": ("enter",),
+        "jobs": ("escape", "2"),
+        "failures": ("3", "end", "enter"),
+        "compare": ("1", "c", "tab", "n"),
+        "recovery": ("5",),
+        "log": ("9",),
+        "doctor": ("0",),
+        "help": ("1", "question_mark"),
+    }
+    async with console(archive, (100, 28)) as (app, pilot):
+        app.theme = "control-room"
+        await until(pilot, lambda: app.jobs and app.events)
+        for name, keys in walk.items():
+            await press(pilot, *keys)
+            if name == "jobs":
+                await until(pilot, lambda: "18004" in screen_text(app))
+            check_snapshot(f"{name}.svg", app.export_screenshot(title=f"tui-archiver: {name}"), PICTURES)

@@ -1,0 +1,206 @@
+"""How fast the console is and how much it sends: start, memory, scroll, filter, sort, updates; bytes on the wire.
+
+    python bench/bench_console.py [RUNS...]          default 1000 100000 1000000
+
+The first table is measured without a terminal (CPU time of the whole process, screens really laid out and painted),
+the second in a pseudo-terminal whose bytes are counted. The runs are made up, and the ledger is left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pty
+import resource
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from fcntl import ioctl
+from functools import partial
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parents[1])]
+
+from textual.pilot import Pilot  # noqa: E402
+
+from runarchive.filters import parse_filter  # noqa: E402
+from runarchive.model import Job, JobState, Mark, Marks, RunState  # noqa: E402
+from tests.tui.stand_in import StandIn, made_runs  # noqa: E402
+from tui_archiver.app import ConsoleApp, Options  # noqa: E402
+from tui_archiver.run_book import View  # noqa: E402
+from tui_archiver.screens.runs import RunsScreen  # noqa: E402
+
+REPEATS = 20
+
+
+async def measure(count: int) -> None:
+    """Print the times of one size."""
+    archive = StandIn(made_runs(count))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began = time.perf_counter()
+    app = ConsoleApp(archive.as_archive(), Options(watch=False))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(lambda: app.loaded and isinstance(app.screen, RunsScreen) and app.screen.table.count)
+        first = time.perf_counter() - began
+        await pilot.pause()
+        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+        screen = app.screen
+        assert isinstance(screen, RunsScreen)
+        page = await each(pilot, lambda: screen.table.act_list("page", 1))
+        step = await each(pilot, lambda: screen.table.act_list("move", 1))
+        wanted = [View(parse_filter(text)) for text in ("failed", "")]
+        filtered = await longest(pilot, app, [partial(screen.show_view, view) for view in wanted])
+        sorts = [partial(screen.sort_by, name) for name in ("configuration", "size", "run")]
+        sorted_in = await longest(pilot, app, sorts)
+        tick = await each(pilot, lambda: change(app, archive, 20))
+    print(  # noqa: T201
+        f"{count:>9}  first row {first:6.2f} s  +{grown:4.0f} MB  page {page:5.1f} ms  step {step:4.1f} ms  "
+        f"filter {filtered:6.0f} ms  sort {sorted_in:6.0f} ms  20 updates {tick:5.1f} ms"
+    )
+
+
+async def until(holds: Callable[[], object]) -> None:
+    """Wait for a condition, a millisecond at a time."""
+    while not holds():  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+
+
+async def each(pilot: Pilot[int], act: Callable[[], object]) -> float:
+    """CPU milliseconds of one act with its painting, the mean of REPEATS."""
+    await pilot.pause()
+    began = time.process_time()
+    for _ in range(REPEATS):
+        act()
+        await asyncio.sleep(0.02)
+    return (time.process_time() - began) / REPEATS * 1000
+
+
+async def longest(pilot: Pilot[int], app: ConsoleApp, acts: Sequence[Callable[[], object]]) -> float:
+    """Milliseconds until the slowest of some acts was painted."""
+    times = []
+    for act in acts:
+        await pilot.pause()
+        began = time.perf_counter()
+        act()
+        await until(lambda: app.fetcher.idle)
+        app.screen._compositor.render_strips()
+        times.append((time.perf_counter() - began) * 1000)
+    return max(times)
+
+
+def change(app: ConsoleApp, archive: StandIn, count: int) -> None:
+    """Another process moves runs in sight on."""
+    screen = app.screen
+    assert isinstance(screen, RunsScreen)
+    marks = Marks(Mark.VERIFIED, Mark.RUNNING, Mark.MISSING)
+    lines = list(screen.table.lines_in_sight())[:count]
+    runs = [app.book.rows[app.book.order[line]] for line in lines]
+    now = int(time.monotonic() * 100) % 100
+    applied = app.book.apply(replace(run, state=RunState.IMPORTING, marks=marks, percent=now) for run in runs)
+    screen.table.rows_changed(applied.dirty)
+    screen.show_counts()
+
+
+# --- bytes on the wire
+
+
+def serve(mode: str) -> None:
+    """The child in the pseudo-terminal: a console on 1000 runs, idle or with work going on."""
+    archive = StandIn(made_runs(1000))
+    if mode == "job":
+        Thread(archive).start()
+    elif mode == "cell":
+        Thread(archive, job=False).start()
+    ConsoleApp(archive.as_archive(), Options(watch=False, low_bandwidth=mode == "low")).run()
+
+
+class Thread:
+    """Four changes a second: one run, and with `job` the job's progress."""
+
+    def __init__(self, archive: StandIn, *, job: bool = True) -> None:
+        import threading
+
+        self._archive = archive
+        self._job = job
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def _run(self) -> None:
+        marks = Marks(Mark.VERIFIED, Mark.RUNNING, Mark.MISSING)
+        done = 0
+        while True:
+            time.sleep(0.25)
+            done += 1
+            run = self._archive.known[18990]
+            self._archive.push(replace(run, state=RunState.IMPORTING, marks=marks, percent=done % 100))
+            if self._job:
+                started = datetime.now(UTC)
+                self._archive.push(Job(1, "import", JobState.RUNNING, "me@here:1", 400, done, 0, started, rate=4.0))
+
+
+def bytes_of(mode: str, size: tuple[int, int]) -> str:
+    """One line: what the console sends in this mode at this size, in brackets as `ssh -C` would."""
+    leader, follower = pty.openpty()
+    ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
+    environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "", "LANG": "C.UTF-8"}
+    words = [sys.executable, __file__, "--child", mode]
+    child = subprocess.Popen(words, stdin=follower, stdout=follower, stderr=follower, env=environment, close_fds=True)
+    os.close(follower)
+    try:
+        opened = read_for(leader, 4.0, until=b"command")
+        quiet = read_for(leader, 3.0)
+        if mode in ("job", "cell"):
+            return f"{mode:>5} {size[0]}x{size[1]}  a second {say(quiet, 3)}"
+        os.write(leader, b"\x1b[B")
+        step = read_for(leader, 0.7)
+        os.write(leader, b"\x1b[6~")
+        page = read_for(leader, 0.7)
+        where = f"{mode:>5} {size[0]}x{size[1]}"
+        return f"{where}  open {say(opened)}  idle 3 s {say(quiet)}  step {say(step)}  page {say(page)}"
+    finally:
+        child.kill()
+        child.wait()
+        os.close(leader)
+
+
+def read_for(leader: int, seconds: float, until: bytes = b"") -> bytes:
+    """What comes within some seconds; with `until` only until 0.7 s after that was seen."""
+    end = time.monotonic() + seconds
+    got = b""
+    while (left := end - time.monotonic()) > 0:
+        if select.select([leader], [], [], left)[0]:
+            got += os.read(leader, 65536)
+            if until and until in got:
+                end, until = time.monotonic() + 0.7, b""
+    return got
+
+
+def say(data: bytes, parts: int = 1) -> str:
+    """Bytes, and in brackets their size when compressed."""
+    return f"{len(data) // parts} ({len(zlib.compress(data)) // parts if data else 0})"
+
+
+def main() -> None:
+    """Measure and print."""
+    if sys.argv[1:2] == ["--child"]:
+        serve(sys.argv[2])
+        return
+    for count in [int(word) for word in sys.argv[1:]] or [1000, 100_000, 1_000_000]:
+        asyncio.run(measure(count))
+    for size in ((80, 24), (120, 40)):
+        for mode in ("idle", "cell", "job", "low"):
+            print(bytes_of(mode, size))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
