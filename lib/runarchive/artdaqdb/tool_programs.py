@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 import re
 import shlex
@@ -185,7 +186,8 @@ class RemotePrograms:
 
     @contextlib.contextmanager
     def _directory(self) -> Iterator[str]:
-        made = self._checked("umask 077 && mktemp -d", "mktemp").decode("utf-8", "replace").strip()
+        answer = self._checked("umask 077 && mktemp -d", "mktemp").decode("utf-8", "replace").split()
+        made = answer[-1] if answer else ""
         if not _REMOTE_DIRECTORY.fullmatch(made) or made == "/" or "/../" in made:
             raise failed(Code.TOOL_FAILED, f"mktemp on {self._host} answered {made[:100]!r}, which is no directory")
         try:
@@ -202,7 +204,7 @@ class RemotePrograms:
         lines = [f"export {variable}={shlex.quote(value)}" for variable, value in variables.items()]
         if setting.tools_dir:
             lines.append(f'export LD_LIBRARY_PATH={shlex.quote(setting.tools_dir)}:"$LD_LIBRARY_PATH"')
-        command = ["timeout", "-k", "5", f"{setting.seconds:.0f}", setting.program(name), *arguments]
+        command = ["timeout", "-k", "5", f"{max(1, math.ceil(setting.seconds))}", setting.program(name), *arguments]
         return ("\n".join([*lines, f"exec {shlex.join(command)}"]) + "\n").encode()
 
     def _run(self, directory: str) -> ToolRun:
