@@ -525,7 +525,7 @@ class TestRememberedListing:
         def unwanted(text: str) -> None:
             raise AssertionError("the index was read")
 
-        monkeypatch.setattr("runarchive.artdaqdb.filesystemdb.parse_configurations", unwanted)
+        monkeypatch.setattr("runarchive.artdaqdb.directory.parse_configurations", unwanted)
         assert opened(db.path).list_configurations() == listing
         monkeypatch.undo()
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

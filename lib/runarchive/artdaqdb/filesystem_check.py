@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from runarchive.artdaqdb.directory import LOCK_SECONDS, DatabaseDirectory
 from runarchive.artdaqdb.files import NewFiles, left_over, locked, os_errors, sync_directory
 from runarchive.artdaqdb.index import INDEX_FILE, TABLES, Entry, Index, IndexProblem, build_index, entry_of, parse_index
 from runarchive.artdaqdb.journal import Journal
@@ -16,11 +16,7 @@ from runarchive.artdaqdb.store import SYSTEM_METADATA, Finding, run_of
 from runarchive.errors import ArchiveError, Code
 from runarchive.model import Phase, Store
 
-if TYPE_CHECKING:
-    from runarchive.artdaqdb.filesystemdb import FilesystemDB
-
 REINDEX = "`artdaqdb reindex`"
-LOCK_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +29,7 @@ class _Collection:
     index: Index | IndexProblem
 
 
-def inspect_files(db: FilesystemDB) -> Iterator[Finding]:
+def inspect_files(db: DatabaseDirectory) -> Iterator[Finding]:
     """Findings about indexes, journal and stray files, collection by collection."""
     if not db.path.exists():
         message = "there is no database here yet"
@@ -49,7 +45,7 @@ def inspect_files(db: FilesystemDB) -> Iterator[Finding]:
         yield Finding("left over", path.name, "an interrupted write left it", "the next import removes it", advice=True)
 
 
-def _look(db: FilesystemDB) -> list[_Collection]:
+def _look(db: DatabaseDirectory) -> list[_Collection]:
     noted: dict[str, list[Entry]] = {}
     for line in Journal.of(db.path).read_on():
         noted.setdefault(line.collection, []).append(line.entry)
@@ -65,7 +61,7 @@ def _look(db: FilesystemDB) -> list[_Collection]:
     return looked
 
 
-def _inspect_collection(db: FilesystemDB, one: _Collection) -> Iterator[Finding]:
+def _inspect_collection(db: DatabaseDirectory, one: _Collection) -> Iterator[Finding]:
     place = f"{one.name}/{INDEX_FILE}"
     waiting = [entry for entry in one.noted if entry.id in one.files]
     if waiting:
@@ -107,7 +103,7 @@ def _rows(entry: Entry) -> set[tuple[str, str]]:
     return rows | {("runs.name", name) for name in entry.runs}
 
 
-def _disagreements(db: FilesystemDB, collection: str, index: Index, files: set[str]) -> Iterator[Finding]:
+def _disagreements(db: DatabaseDirectory, collection: str, index: Index, files: set[str]) -> Iterator[Finding]:
     facts = _facts(index)
     for oid in sorted(files - set(index.ouid)):
         message = "it is not in the index, so nothing finds it"
@@ -135,7 +131,7 @@ class Reindexed:
     unreadable: tuple[str, ...]
 
 
-def _rebuilt(db: FilesystemDB, collection: str) -> tuple[Index, list[str]]:
+def _rebuilt(db: DatabaseDirectory, collection: str) -> tuple[Index, list[str]]:
     """The index of all documents in the order they were assigned, and the places of unreadable ones."""
     entries, unreadable = [], []
     for oid in db.document_files(collection):
@@ -148,7 +144,7 @@ def _rebuilt(db: FilesystemDB, collection: str) -> tuple[Index, list[str]]:
     return build_index(entries), unreadable
 
 
-def reindex(db: FilesystemDB) -> Reindexed:
+def reindex(db: DatabaseDirectory) -> Reindexed:
     """Make every index anew from the documents, in place, each replaced at once, under the database's lock."""
     counts, unreadable = {}, []
     with os_errors(Phase.WRITE, f"cannot write the indexes of {db.path}"), locked(db.path, LOCK_SECONDS):
@@ -168,7 +164,7 @@ def reindex(db: FilesystemDB) -> Reindexed:
     return Reindexed(db.path, counts, tuple(unreadable))
 
 
-def reindex_sibling(db: FilesystemDB) -> Reindexed:
+def reindex_sibling(db: DatabaseDirectory) -> Reindexed:
     """Make a database `<directory>_new` beside this one, with every document and new indexes, as the C++ tool does.
 
     Raises ArchiveError(CONFLICT) if that directory is there already.
@@ -185,8 +181,7 @@ def reindex_sibling(db: FilesystemDB) -> Reindexed:
             for name in [*db.collections(), SYSTEM_METADATA]:
                 if (db.path / name).is_dir():
                     shutil.copytree(db.path / name, building / name, ignore=shutil.ignore_patterns(INDEX_FILE))
-        copy = type(db)(f"filesystemdb://{building}")
-        made = reindex(copy)
+        made = reindex(DatabaseDirectory(building))
         building.rename(target)
         sync_directory(target.parent)
     return Reindexed(target, made.documents, made.unreadable)

@@ -1,39 +1,33 @@
 """`filesystemdb://`: a database in a directory, in the C++ library's format.
 
 A collection is a sub-directory, a document a file `<id>.json` in it, found through the collection's `index.json`.
-Documents are
-written beside their place, made durable, noted in a journal and moved in; the indexes follow by `fold`, because
-writing an index
-costs as much as it is long.
+Documents are written beside their place, made durable, noted in a journal and moved in; the indexes follow by `fold`,
+because writing an index costs as much as it is long.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runarchive.artdaqdb.documents import document_id, now, record_id, record_text, stored_from_text
+from runarchive.artdaqdb.directory import LOCK_SECONDS, PREFIX, DatabaseDirectory, Signature
+from runarchive.artdaqdb.documents import document_id, now, record_id, record_text
 from runarchive.artdaqdb.files import NewFiles, left_over, locked, os_errors, sync_directory
 from runarchive.artdaqdb.index import (
     INDEX_FILE,
     Entry,
-    Index,
     IndexProblem,
     entry_of,
-    parse_configurations,
     parse_index,
 )
 from runarchive.artdaqdb.journal import Journal, Line
 from runarchive.artdaqdb.memory import Memory, remember_listing, remembered_listing
 from runarchive.artdaqdb.store import (
-    SYSTEM_METADATA,
     Finding,
     NewDocument,
     StoredConfiguration,
@@ -47,16 +41,10 @@ from runarchive.fhicl.json_text import write_json
 from runarchive.fhicl.pairs import Pairs
 from runarchive.model import Phase, Store
 
-PREFIX = "filesystemdb://"
-LOCK_SECONDS = 60.0
 FOLD_AFTER = 2000
 """So many documents are at least written between two folds of one job."""
-FRESH_SECONDS = 1.0
-"""An index that was written so lately may still be being written by a program that does not lock."""
 CACHE_FROM = 5000
 """Below so many documents reading the index is as quick as reading a remembered listing."""
-
-Signature = tuple[tuple[str, int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +55,7 @@ class _Prepared:
     record: Pairs | None = None
 
 
-class FilesystemDB:
+class FilesystemDB(DatabaseDirectory):
     """One database directory; see `ArtdaqStore` for what each method promises."""
 
     provider = "filesystem"
@@ -77,7 +65,7 @@ class FilesystemDB:
         if not path.startswith("/") or path.rstrip("/") == "":
             message = f"{uri!r} names no directory: write filesystemdb:// and an absolute path"
             raise ArchiveError(Code.BAD_CONFIG, message, store=Store.ARTDAQDB, phase=Phase.CONNECT)
-        self.path = Path(path.rstrip("/"))
+        super().__init__(Path(path.rstrip("/")))
         self._mutex = threading.RLock()
         self._memory = Memory()
         self._loaded: Signature | None = None
@@ -86,113 +74,33 @@ class FilesystemDB:
         self._pending: list[Line] = []
         self._broken: dict[str, IndexProblem] = {}
 
-    @property
-    def uri(self) -> str:
-        """The URI; it never holds a password."""
-        return f"{PREFIX}{self.path}"
-
     def ping(self) -> str:
         """The directory and whether it can be written; raises where it is there and cannot be read."""
         with os_errors(Phase.CONNECT, f"cannot read {self.path}"):
             if not self.path.exists():
                 return f"{self.path}: not there yet; the first import makes it"
-            names = self._collections()
+            names = self.collection_names()
         access = "writable" if os.access(self.path, os.W_OK) else "read-only"
         return f"{self.path}: {len(names)} collections, {access}"
-
-    def _collections(self) -> list[str]:
-        try:
-            with os.scandir(self.path) as entries:
-                return sorted(entry.name for entry in entries if entry.is_dir() and entry.name != SYSTEM_METADATA)
-        except FileNotFoundError:
-            return []
-
-    def document_files(self, collection: str) -> list[str]:
-        """The ids of the files of a collection, sorted, whether indexed or not."""
-        with os_errors(Phase.LIST, f"cannot list {collection}"), os.scandir(self.path / collection) as entries:
-            names = (entry.name for entry in entries)
-            return sorted(name[:-5] for name in names if name.endswith(".json") and name != INDEX_FILE)
-
-    def collections(self) -> dict[str, int]:
-        """Each collection with the number of its document files."""
-        with os_errors(Phase.LIST, f"cannot list {self.path}"):
-            return {name: len(self.document_files(name)) for name in self._collections()}
-
-    def _signature(self) -> Signature:
-        rows = []
-        for name in self._collections():
-            try:
-                found = (self.path / name / INDEX_FILE).stat()
-                row = (found.st_mtime_ns, found.st_size, found.st_ino)
-            except FileNotFoundError:
-                row = (0, 0, 0)
-            if name in self._broken:
-                row = (row[0], row[1], (self.path / name).stat().st_mtime_ns)
-            rows.append((name, *row))
-        return tuple(rows)
 
     def change_token(self) -> str | None:
         """Changes whenever an index or the journal does; a few `stat` calls."""
         with self._mutex, os_errors(Phase.LIST, f"cannot look at {self.path}"):
             self._broken = {name: problem for name, problem in self._broken.items() if (self.path / name).is_dir()}
-            return json.dumps([self._signature(), Journal.of(self.path).stat()])
+            return json.dumps([self.signature(self._broken), Journal.of(self.path).stat()])
 
     def _load(self, lines: Iterable[Line]) -> None:
         self._memory, self._broken, self._pending = Memory(), {}, []
         noted = {(line.collection, line.entry.id) for line in lines}
-        for name in self._collections():
+        for name in self.collection_names():
             try:
-                self._memory.add_index(name, self._steady_index(name, noted))
+                self._memory.add_index(name, self.steady_index(name, noted))
             except IndexProblem as problem:
                 self._broken[name] = problem
                 for oid in self.document_files(name):
                     found = self.read(name, oid, whole=False)
                     if not found.problem:
                         self._memory.add(name, entry_of(oid, found.record))
-
-    def _steady_index(self, collection: str, noted: Iterable[tuple[str, str]]) -> Index:
-        """The configuration tables of an index; what looks wrong is looked at again while nobody of ours writes.
-
-        The C++ library writes an index in place and locks nothing: one that it wrote just now is given time.
-        """
-        try:
-            return parse_configurations(self.index_text(collection, noted))
-        except IndexProblem:
-            with self.steady():
-                known = {(line.collection, line.entry.id) for line in Journal.of(self.path).read_on()}
-                while True:
-                    try:
-                        return parse_configurations(self.index_text(collection, known))
-                    except IndexProblem as problem:
-                        if problem.kind == "missing" or not self._is_fresh(self.path / collection / INDEX_FILE):
-                            raise
-                    time.sleep(0.05)
-
-    @staticmethod
-    def _is_fresh(path: Path) -> bool:
-        return path.exists() and 0 <= time.time() - path.stat().st_mtime < FRESH_SECONDS
-
-    @contextlib.contextmanager
-    def steady(self) -> Iterator[None]:
-        """Keep our writers out while something is looked at; without the right to lock, look all the same."""
-        with contextlib.ExitStack() as stack:
-            with contextlib.suppress(OSError):
-                stack.enter_context(locked(self.path, LOCK_SECONDS))
-            yield
-
-    def index_text(self, collection: str, noted: Iterable[tuple[str, str]]) -> str:
-        """The text of an index; an empty one where there is none and the journal has noted every document.
-
-        Raises IndexProblem if it is missing beside other documents.
-        """
-        try:
-            return (self.path / collection / INDEX_FILE).read_bytes().decode("utf-8", "surrogateescape")
-        except FileNotFoundError:
-            known = {oid for name, oid in noted if name == collection}
-            lost = [oid for oid in self.document_files(collection) if oid not in known]
-            if lost:
-                raise IndexProblem("missing", f"it is missing, beside {len(lost)} documents") from None
-            return Index().text()
 
     def _refresh(self) -> Memory:
         """Bring the memory up to date.
@@ -201,13 +109,13 @@ class FilesystemDB:
         """
         with self._mutex, os_errors(Phase.LIST, f"cannot read {self.path}"):
             lines = self._journal.read_on()
-            signature = self._signature()
+            signature = self.signature(self._broken)
             if signature != self._loaded:
                 self._journal.rewind()
                 lines = self._journal.read_on()
                 self._unfolded = 0
                 self._load(lines)
-                self._loaded = self._signature() if self._broken else signature
+                self._loaded = self.signature(self._broken) if self._broken else signature
             self._unfolded += len(lines)
             waiting, self._pending = self._pending + lines, []
             for line in waiting:
@@ -235,7 +143,7 @@ class FilesystemDB:
 
     def _with_versions(self, listing: Iterable[StoredConfiguration]) -> tuple[StoredConfiguration, ...]:
         versions: dict[tuple[str, str], str] = {}
-        for name in self._collections():
+        for name in self.collection_names():
             if name in self._broken:
                 for oid in self.document_files(name):
                     versions[name, oid] = self.read(name, oid, whole=False).version
@@ -257,32 +165,12 @@ class FilesystemDB:
         with self._mutex:
             return tuple(sorted(memory.runs.get(run, ())))
 
-    def read(self, collection: str, oid: str, *, whole: bool = True) -> StoredDocument:
-        """One document file, without `whole` perhaps its names alone; an unreadable one has a problem."""
-        place = f"{collection}/{oid}.json"
-        gone = False
-        try:
-            text = (self.path / place).read_bytes().decode("utf-8", "surrogateescape")
-            return stored_from_text(text, oid, collection, whole=whole)
-        except FileNotFoundError:
-            problem, gone = "it is in the index, but its file is missing", True
-        except OSError as error:
-            problem = f"it cannot be read: {error.strerror}"
-        except (ArchiveError, ValueError, RecursionError) as error:
-            problem = f"it is not a JSON document: {error}"
-        return StoredDocument(oid, collection, (), "", (), (), Pairs(), f"{place}: {problem}", gone=gone)
-
     def documents(self, configuration: str) -> tuple[StoredDocument, ...]:
         """Every document the index names for one configuration, smallest id first."""
         memory = self._refresh()
         with self._mutex:
             places = sorted(memory.documents.get(configuration, ()), key=lambda place: place[1])
         return tuple(self.read(collection, oid) for collection, oid in places)
-
-    def all_documents(self) -> Iterator[StoredDocument]:
-        """Every document file, indexed or not."""
-        for name in self._collections():
-            yield from (self.read(name, oid) for oid in self.document_files(name))
 
     def insert(self, documents: Sequence[NewDocument]) -> None:
         """Store new documents; the indexes follow at the next fold, which comes by itself every so many documents."""
@@ -332,7 +220,7 @@ class FilesystemDB:
             wanted = list(self._to_write(prepared))
             if not wanted:
                 return
-            self._make_directories({one.collection for one, _ in wanted})
+            self.make_directories({one.collection for one, _ in wanted})
             with NewFiles(self.path) as files:
                 for one, fresh in wanted:
                     if fresh:
@@ -350,28 +238,6 @@ class FilesystemDB:
 
     def _place(self, one: _Prepared) -> Path:
         return self.path / one.collection / f"{one.entry.id}.json"
-
-    def _make_directories(self, collections: set[str]) -> None:
-        missing = [path for path in (self.path, *self.path.parents) if not path.exists()]
-        self.path.mkdir(parents=True, exist_ok=True)
-        for path in missing:
-            sync_directory(path.parent)
-        if not self.has_metadata():
-            from runarchive.artdaqdb.system_metadata import system_metadata
-
-            (self.path / SYSTEM_METADATA).mkdir(exist_ok=True)
-            oid, text = system_metadata(self.uri)
-            with NewFiles(self.path) as files:
-                files.add(self.path / SYSTEM_METADATA / f"{oid}.json", text.encode())
-                files.move_in()
-        for name in sorted(collections):
-            if not (self.path / name).is_dir():
-                (self.path / name).mkdir(exist_ok=True)
-                sync_directory(self.path)
-
-    def has_metadata(self) -> bool:
-        """Whether the database has the record that says what it is."""
-        return (self.path / SYSTEM_METADATA).is_dir() and bool(self.document_files(SYSTEM_METADATA))
 
     def fold(self) -> None:
         """Bring every index up to date with what was written since, each at once and durably, and end the journal."""
