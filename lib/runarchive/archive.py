@@ -14,7 +14,7 @@ from runarchive.errors import ArchiveError, Code
 from runarchive.ledger import lock as locks
 from runarchive.ledger.journal import DecisionKind
 from runarchive.ledger.ledger import Ledger
-from runarchive.model import CheckResult, Event, Job, Phase, Run, Stage, Store
+from runarchive.model import CheckResult, Event, Job, Phase, Run, RunState, Stage, Store
 from runarchive.pipeline import compare, life, report
 from runarchive.pipeline.alarms import Alarms
 from runarchive.pipeline.context import Context
@@ -179,6 +179,10 @@ class Archive:
     def runs(self) -> tuple[Run, ...]:
         """Every known run, lowest first, from the ledger's memory of the last look; at once."""
         return self._ledger.runs.all()
+
+    def counts(self) -> tuple[Mapping[Store, int], int]:
+        """How many runs each store held at the last look, and how many wait; at once, however many there are."""
+        return dict(zip(Store, self._ledger.evidence.counts(), strict=True)), self._ledger.runs.count(RunState.WAITING)
 
     def run(self, number: int) -> Run | None:
         """One run as `runs` has it, or None."""

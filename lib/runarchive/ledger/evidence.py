@@ -26,6 +26,12 @@ class EvidenceTable:
         found = self._database.rows("SELECT run, disk, artdaqdb, ucondb FROM evidence ORDER BY run")
         return found
 
+    def counts(self) -> tuple[int, int, int]:
+        """How many runs are on disk, listed by artdaqDB, and listed by UconDB."""
+        sql = "SELECT total(disk), total(artdaqdb != ''), total(ucondb != '') FROM evidence"
+        disk, artdaqdb, ucondb = self._database.one(sql)
+        return int(disk), int(artdaqdb), int(ucondb)
+
     def all(self) -> list[EvidenceRow]:
         """Every row, by number."""
         return self._database.rows("SELECT run, disk, artdaqdb, ucondb, data FROM evidence ORDER BY run")

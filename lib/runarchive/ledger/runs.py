@@ -45,9 +45,15 @@ class RunTable:
         found = _runs(self._database.rows(f"SELECT {_COLUMNS} FROM runs WHERE run = ?", (run,)))
         return found[0] if found else None
 
-    def except_in(self, state: RunState) -> tuple[Run, ...]:
-        """Every run that is not in this state, by number."""
-        return _runs(self._database.rows(f"SELECT {_COLUMNS} FROM runs WHERE state != ? ORDER BY run", (state.value,)))
+    def except_in(self, *states: RunState) -> tuple[Run, ...]:
+        """Every run that is in none of these states, by number."""
+        places = ", ".join("?" * len(states))
+        sql = f"SELECT {_COLUMNS} FROM runs WHERE state NOT IN ({places}) ORDER BY run"
+        return _runs(self._database.rows(sql, tuple(state.value for state in states)))
+
+    def count(self, state: RunState) -> int:
+        """How many runs are in this state."""
+        return int(self._database.one("SELECT count(*) FROM runs WHERE state = ?", (state.value,))[0])
 
     def some(self, runs: Iterable[int]) -> tuple[Run, ...]:
         """These runs as far as they are known, by number."""

@@ -135,7 +135,7 @@ class Runner:
         if Stage.VERIFY in STAGES_OF[kind]:
             known = self._ledger.runs.all()
         else:
-            known = self._ledger.runs.except_in(RunState.ARCHIVED)
+            known = self._ledger.runs.except_in(RunState.ARCHIVED, RunState.EMPTY, RunState.IGNORED)
         found = memory.load(run.run for run in known)
         return [(memory.derive(found[run.run]), found[run.run]) for run in known if run.run in found]
 

@@ -93,10 +93,10 @@ class Start:
             words.logger.critical("Import Stage: Failed to determine runs to import: %s", trouble)
             return self._completed("Import", 1)
         self._perf(Store.ARTDAQDB)
-        status = self._archive.status()
-        words.logger.info("Found %d run directories in filesystem", status.stores[Store.FILESYSTEM].runs)
-        words.logger.info("Found %d runs already in ArtdaqDB", status.stores[Store.ARTDAQDB].runs)
-        if waiting := status.states.get(RunState.WAITING, 0):
+        counts, waiting = self._archive.counts()
+        words.logger.info("Found %d run directories in filesystem", counts[Store.FILESYSTEM])
+        words.logger.info("Found %d runs already in ArtdaqDB", counts[Store.ARTDAQDB])
+        if waiting:
             words.logger.info("Import Stage: %d runs wait: no stop time yet, or still being written", waiting)
         return self._completed("Import", self._batch(JobKind.IMPORT, Stage.IMPORT, None))
 
@@ -112,9 +112,9 @@ class Start:
             words.logger.critical("Migration Stage: Failed to determine runs to migrate: %s", trouble)
             return self._completed("Migration", 1)
         self._perf(Store.ARTDAQDB, Store.UCONDB)
-        status = self._archive.status()
-        words.logger.info("Found %d runs in ArtdaqDB", status.stores[Store.ARTDAQDB].runs)
-        words.logger.info("Found %d runs already in UconDB", status.stores[Store.UCONDB].runs)
+        counts, _ = self._archive.counts()
+        words.logger.info("Found %d runs in ArtdaqDB", counts[Store.ARTDAQDB])
+        words.logger.info("Found %d runs already in UconDB", counts[Store.UCONDB])
         return self._completed("Migration", self._batch(JobKind.MIGRATE, Stage.MIGRATE, None))
 
     def _batch(self, kind: JobKind, stage: Stage, runs: Sequence[int] | None) -> int:
