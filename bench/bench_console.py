@@ -33,9 +33,10 @@ from textual.pilot import Pilot  # noqa: E402
 from runarchive.filters import parse_filter  # noqa: E402
 from runarchive.model import Job, JobState, Mark, Marks, RunState  # noqa: E402
 from tests.tui.stand_in import StandIn, made_runs  # noqa: E402
-from tui_archiver.app import ConsoleApp, Options  # noqa: E402
+from tui_archiver.app import ConsoleApp  # noqa: E402
 from tui_archiver.run_book import View  # noqa: E402
 from tui_archiver.screens.runs import RunsScreen  # noqa: E402
+from tui_archiver.session import Options  # noqa: E402
 
 REPEATS = 20
 

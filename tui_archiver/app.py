@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -41,6 +41,7 @@ from tui_archiver.screens.leave import LeaveScreen
 from tui_archiver.screens.log import LogScreen
 from tui_archiver.screens.recovery import RecoveryScreen
 from tui_archiver.screens.runs import RunsScreen
+from tui_archiver.session import Call, Options
 from tui_archiver.theme import CONTROL_ROOM, DAYLIGHT, theme_for
 from tui_archiver.widgets.bars import ACTIVE
 from tui_archiver.widgets.paint import Glyphs
@@ -51,27 +52,6 @@ SCREENS: dict[str, type[ConsoleScreen]] = {
     screen.scope: screen
     for screen in (RunsScreen, JobsScreen, FailuresScreen, CompareScreen, RecoveryScreen, LogScreen, DoctorScreen)
 }
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a console is started; `low_bandwidth` paints once a second and in the terminal's own colours."""
-
-    ascii_only: bool = False
-    low_bandwidth: bool = False
-    keymap: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    memory_path: Path | None = None
-    watch: bool = True
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-
-
-@dataclass
-class Call:
-    """One line of the command log: what this console did, and how it went."""
-
-    at: datetime
-    words: str
-    result: str = "…"
 
 
 class ConsoleApp(App[int], inherit_bindings=False):
@@ -151,6 +131,8 @@ class ConsoleApp(App[int], inherit_bindings=False):
     def _loaded(self, answer: tuple[int, Any, Any, Any]) -> None:
         revision, runs, jobs, events = answer
         self.book.load(runs)
+        # Each full garbage collection would walk through every run: 15 ms a time at a million.
+        gc.freeze()
         self.jobs = {job.job: job for job in jobs}
         self.events.extend(events)
         self.loaded = True

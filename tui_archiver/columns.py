@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from runarchive.model import Mark, Run
 from tui_archiver.format import short_time, size_text
@@ -119,3 +120,21 @@ def cell(run: Run, name: str, glyphs: Glyphs, now: datetime, *, wide: bool) -> P
         return ("" if run.size is None else size_text(run.size)), "dim"
     when = run.start if name == "start" else run.stop
     return ("" if when is None else short_time(when, now, wide=wide)), "dim"
+
+
+def export_row(run: Run) -> list[Any]:
+    """One run as an export writes it, a value for each of COLUMNS."""
+    marks = run.marks
+    return [
+        run.run,
+        None if run.start is None else run.start.isoformat(),
+        None if run.stop is None else run.stop.isoformat(),
+        run.configuration,
+        marks.filesystem.ascii_glyph,
+        marks.artdaqdb.ascii_glyph,
+        marks.ucondb.ascii_glyph,
+        run.state.value,
+        run.reason,
+        run.attempts,
+        run.size,
+    ]

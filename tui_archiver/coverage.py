@@ -26,6 +26,12 @@ class Cover(Enum):
 _SETTLED = frozenset({RunState.ARCHIVED, RunState.WAIVED, RunState.IGNORED, RunState.EMPTY})
 
 
+def run_span(runs: Sequence[Run]) -> tuple[int, int]:
+    """The lowest and the highest run number; (0, 0) without any run."""
+    numbers = [run.run for run in runs]
+    return min(numbers, default=0), max(numbers, default=0)
+
+
 class Coverage:
     """Counts of settled, open and troubled runs in each of at most `width` cells; kept up to date run by run.
 
@@ -33,16 +39,16 @@ class Coverage:
     """
 
     def __init__(self, width: int, runs: Sequence[Run]) -> None:
-        numbers = [run.run for run in runs]
-        self.low = min(numbers, default=0)
-        self.high = max(numbers, default=0)
+        self.low, self.high = run_span(runs)
         self._span = self.high - self.low + 1
         self.width = max(1, min(width, self._span))
         self._settled = [0] * self.width
         self._open = [0] * self.width
         self._troubled = [0] * self.width
+        counts = {state: self._counts(state) for state in RunState}
+        low, cells, span = self.low, self.width, self._span
         for run in runs:
-            self._counts(run.state)[self.cell_of(run.run)] += 1
+            counts[run.state][(run.run - low) * cells // span] += 1
 
     def _counts(self, state: RunState) -> list[int]:
         if state in _SETTLED:

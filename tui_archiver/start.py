@@ -11,8 +11,9 @@ from runarchive.archive import Archive
 from runarchive.cli.output import talk
 from runarchive.errors import ExitCode
 from runarchive.keymap import load_keymap
-from tui_archiver.app import ConsoleApp, Options
+from tui_archiver.app import ConsoleApp
 from tui_archiver.memory import state_path
+from tui_archiver.session import Options
 from tui_archiver.theme import is_ascii_terminal
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 from tests.tui.stand_in import NOW, StandIn
-from tui_archiver.app import ConsoleApp, Options
+from tui_archiver.app import ConsoleApp
+from tui_archiver.session import Options
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"

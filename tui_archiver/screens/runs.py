@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from textual import on
 from textual.app import ComposeResult
@@ -14,10 +13,10 @@ from runarchive.archive import Changes
 from runarchive.errors import UsageError
 from runarchive.filters import complete, parse_filter
 from runarchive.keymap import Key
-from runarchive.model import TROUBLED_STATES, Run
+from runarchive.model import TROUBLED_STATES
 from tui_archiver import work
-from tui_archiver.columns import COLUMNS, DEFAULT_COLUMNS
-from tui_archiver.coverage import Coverage
+from tui_archiver.columns import COLUMNS, DEFAULT_COLUMNS, export_row
+from tui_archiver.coverage import Coverage, run_span
 from tui_archiver.keys import bindings
 from tui_archiver.run_book import SORT_KEYS, THREAD_ABOVE, Applied, View, derive
 from tui_archiver.screens.base import ConsoleScreen, Export, styles_path
@@ -77,8 +76,7 @@ class RunsScreen(ConsoleScreen):
         """Sum the coverage strip up from scratch."""
         app = self.console_app
         strip = self.query_one(CoverageStrip)
-        numbers = [run.run for run in app.book.rows]
-        app.strip_cells = strip.cells_in(self.size.width, min(numbers, default=0), max(numbers, default=0))
+        app.strip_cells = strip.cells_in(self.size.width, *run_span(app.book.rows))
         app.coverage = Coverage(app.strip_cells, app.book.rows)
         self.show_counts()
 
@@ -383,7 +381,7 @@ class RunsScreen(ConsoleScreen):
     def export_rows(self) -> Export:
         """Every run shown, in its order, with every column."""
         book = self.console_app.book
-        return tuple(COLUMNS), [_export(book.rows[index]) for index in book.order]
+        return tuple(COLUMNS), [export_row(book.rows[index]) for index in book.order]
 
     def copy_text(self) -> str:
         """The run's line, or the marked run numbers."""
@@ -391,21 +389,4 @@ class RunsScreen(ConsoleScreen):
         if marked:
             return "\n".join(str(number) for number in sorted(marked))
         run = self.table.run
-        return "" if run is None else "\t".join(str(value) for value in _export(run))
-
-
-def _export(run: Run) -> list[Any]:
-    marks = run.marks
-    return [
-        run.run,
-        None if run.start is None else run.start.isoformat(),
-        None if run.stop is None else run.stop.isoformat(),
-        run.configuration,
-        marks.filesystem.ascii_glyph,
-        marks.artdaqdb.ascii_glyph,
-        marks.ucondb.ascii_glyph,
-        run.state.value,
-        run.reason,
-        run.attempts,
-        run.size,
-    ]
+        return "" if run is None else "\t".join(str(value) for value in export_row(run))
