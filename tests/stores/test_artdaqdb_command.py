@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 
 from runarchive.artdaqdb.documents import canonical_text
+from runarchive.artdaqdb.export import document_text
 from runarchive.artdaqdb.filesystemdb import FilesystemDB
 from runarchive.artdaqdb.store import NewDocument
 from runarchive.cli.main import main
+from runarchive.config import load_config
 from runarchive.errors import ExitCode
 from runarchive.fhicl.convert import convert_record
 from runarchive.fhicl.originals import unpack_originals
+from runarchive.ledger.lock import WriterLock
 from runarchive.records_dir import make_records, read_record
 from runarchive.records_dir.make import Size
 
@@ -159,6 +162,44 @@ def test_copy_loses_nothing(command: Command, records: Path, tmp_path: Path) -> 
         theirs = {path.name: path.read_bytes() for path in (tmp_path / "copy" / collection).glob("?" * 24 + ".json")}
         assert ours == theirs
     assert main(["artdaqdb", "check", "--uri", f"filesystemdb://{tmp_path}/copy"]) == 0
+
+
+@pytest.fixture
+def config(tmp_path: Path, uri: str) -> Path:
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        f"""
+app: {{work_dir: {tmp_path}/work}}
+source_files: {{run_records_dir: {tmp_path}/records}}
+artdaq_db: {{database_uri: "{uri}", fcl_conf_dir: {tmp_path}/conf}}
+ucon_db:
+  server_url: embedded://{tmp_path}/ucondb.sqlite
+  folder_name: test
+  object_name: configuration
+  writer_user: user
+  writer_password: password
+"""
+    )
+    return file
+
+
+def test_the_config_gives_store_schema_and_lock(
+    config: Path, records: Path, uri: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (config.parent / "conf").mkdir()
+    (config.parent / "conf/schema.fcl").write_text("run_history: []\n")
+    words = ["-c", str(config), "artdaqdb", "import", str(records / "1000")]
+    lock = WriterLock(load_config(config).app.lock_file)
+    lock.acquire()
+    assert main(words) == ExitCode.FAILED
+    assert "lock" in capsys.readouterr().err
+    assert FilesystemDB(uri).collections() == {}
+    lock.release()
+    assert main(words) == ExitCode.DONE
+    (schema,) = [one for one in FilesystemDB(uri).all_documents() if one.entities == ("schema",)]
+    assert document_text(schema) == "\nrun_history: [] \n"
+    config.write_text(config.read_text().replace("app: {", "app: {read_only: true, "))
+    assert main(words) == ExitCode.REFUSED
 
 
 @pytest.mark.parametrize("uri", ["http://x", "mysql://a:secret@b/c", "nonsense"])

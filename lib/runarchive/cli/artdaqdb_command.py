@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,8 +56,24 @@ def run(args: argparse.Namespace) -> int:
     """Run one sub-command; closes the store whatever happens."""
     if args.read_only and args.action in {"import", "reindex", "copy"}:
         raise ArchiveError(Code.READ_ONLY, f"artdaqdb {args.action} writes, and --read-only was given")
-    with closing(_open(args)) as store:
+    with closing(_open(args)) as store, _only_writer(args):
         return ACTIONS[args.action](args, store)
+
+
+@contextmanager
+def _only_writer(args: argparse.Namespace) -> Iterator[None]:
+    """Hold the archive's lock while its own store is written to; a store given by URI has no archive."""
+    if args.uri or args.action not in {"import", "reindex"}:
+        yield
+        return
+    from runarchive.ledger.lock import WriterLock
+
+    lock = WriterLock(_config(args).app.lock_file)
+    lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _open(args: argparse.Namespace) -> ArtdaqStore:
