@@ -30,7 +30,7 @@ def test_row_001_config_file_defaults_to_config_yaml(
     site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(site.root)
-    monkeypatch.delenv("TUI_ARCHIVER_CONFIG", raising=False)
+    monkeypatch.setenv("TUI_ARCHIVER_CONFIG", "/nowhere/else.yaml")
     done = subprocess.run(
         [sys.executable, "-m", "runarchive.cli.run_archiver", "--report-status"],
         capture_output=True,

@@ -376,6 +376,17 @@ def test_row_092_and_s8_a_bad_state_file_loses_no_run_and_is_written_anew(site: 
     assert json.loads((site.work / "importer_state.json").read_text())["last_contiguous_run"] == 2000
 
 
+def test_a_damaged_ledger_is_said_and_loses_no_run(site: Site) -> None:
+    runs = site.make(2)
+    site.run()
+    (site.work / "ledger.sqlite").write_bytes(b"no ledger at all" * 999)
+    done = site.run()
+    assert done.code == 0
+    assert "is set aside as ledger.sqlite.damaged-" in done
+    assert site.states() == {run: RunState.ARCHIVED for run in runs}
+    assert f'"last_contiguous_run": {runs[-1]}' in (site.work / "migrator_state.json").read_text()
+
+
 def test_row_093_and_p8_failed_runs_and_late_runs_are_taken_by_incremental(site: Site) -> None:
     runs = site.make(2, first=2000)
     site.break_record(runs[0])

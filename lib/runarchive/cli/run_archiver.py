@@ -14,6 +14,7 @@ from runarchive.cli.archiver import log
 from runarchive.cli.archiver.log import MAIN, ORCHESTRATOR, banner
 from runarchive.cli.archiver.signals import StopRequests
 from runarchive.config import Config, find_config, load_config
+from runarchive.config.load import FILE_NAME
 from runarchive.errors import ArchiveError, Code, ConfigError, ExitCode
 from runarchive.model import Severity, Store
 
@@ -115,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _start(args: argparse.Namespace) -> int:
     try:
-        path = Path(args.config_file) if args.config_file is not None else find_config(None)
+        path = _config_file(args.config_file)
         config = load_config(path)
     except ConfigError as error:
         log.set_up("INFO", None, quiet=args.quiet)
@@ -140,6 +141,12 @@ def _start(args: argparse.Namespace) -> int:
     return code
 
 
+def _config_file(given: str | None) -> Path:
+    """The file given, else `config.yaml` here as ever, else the one that `tui-archiver` would find."""
+    here = Path(given or FILE_NAME)
+    return here if given is not None or here.is_file() else find_config(None)
+
+
 def _make_work_dir(config: Config) -> None:
     try:
         config.app.work_dir.mkdir(parents=True, exist_ok=True)
@@ -154,6 +161,8 @@ def _work(args: argparse.Namespace, config: Config, stage: list[str]) -> int:
     ORCHESTRATOR.info("Initializing Run Record Archiver components...")
     with Archive.open(config, writable=not args.report_status, actor="run-archiver") as archive:
         ORCHESTRATOR.info("All components initialized successfully.")
+        for notice in archive.notices[len(config.warnings) :]:
+            MAIN.warning("%s", notice)
         archive.alarms.heard = lambda sentence, severity: MAIN.log(LEVELS[severity], "%s", sentence)
         requests = StopRequests(archive.stop)
         requests.install()
