@@ -509,3 +509,10 @@ def test_a_long_start_line_is_read_at_once() -> None:
     times = run_times(b"DAQInterface start time: x" + b"\t " * LONG + b"y\n")
     assert len(times.starts) == 1
     assert times.start is None
+
+
+def test_what_the_library_takes_and_never_gives_back_stays_in_originals() -> None:
+    files = (OriginalFile("kinds.fcl", 0o444, 0, b"a: 1\na: [1, 2]\n"), OriginalFile("a.fcl", 0o444, 0, b"a: 1\n"))
+    conversion = convert_record(files, 1)
+    assert [entity for entity, _ in conversion.entities if entity in ("kinds", "a")] == ["a"]
+    assert [name for name, _ in conversion.refused] == ["kinds.fcl"]

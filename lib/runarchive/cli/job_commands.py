@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from dataclasses import replace
 
-from runarchive.archive import JobKind, JobOptions
+from runarchive.archive import Archive, JobKind, JobOptions
 from runarchive.cli.opening import expand, graceful, open_archive, parse_runs, show_outcome, show_plan
+from runarchive.model import RunState
 
 
 def add_runs(parser: argparse.ArgumentParser) -> None:
@@ -40,4 +42,11 @@ def run_kind(args: argparse.Namespace, kind: JobKind, options: JobOptions, *, wr
         before = archive.plan(kind, runs, options) if runs is not None else None
         with graceful(archive):
             outcome = archive.run_job(kind, runs, options)
-        return show_outcome(outcome, before.held if before is not None else (), args.json)
+        held = before.held if before is not None else ()
+        return show_outcome(outcome, held, args.json, unclaimed(archive) if kind is JobKind.VERIFY else None)
+
+
+def unclaimed(archive: Archive) -> dict[str, int]:
+    """How many runs claim to be neither imported nor archived, by state: a verification does not read them."""
+    claims = (RunState.IMPORTED, RunState.ARCHIVED)
+    return dict(sorted(Counter(run.state.value for run in archive.runs() if run.state not in claims).items()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -11,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from runarchive import __version__
+from runarchive.clean import clean
 from runarchive.cli.output import talk
 from runarchive.errors import EXIT_CODE_MEANING, ArchiveError, ConfigError, ExitCode
 
@@ -141,11 +143,11 @@ def guarded(work: Callable[[], int]) -> int:
         return work()
     except ConfigError as error:
         for problem in error.problems:
-            talk(f"config: {problem}")
+            talk(f"config: {_plain(problem)}")
         return error.exit_code
     except ArchiveError as error:
         where = "".join(f"{part}: " for part in (error.store, error.run) if part is not None)
-        talk(f"{where}{error.message}" + (f"\n  next: {error.hint}" if error.hint else ""))
+        talk(_plain(f"{where}{error.message}" + (f"\n  next: {error.hint}" if error.hint else "")))
         return error.exit_code
     except KeyboardInterrupt:
         talk("interrupted")
@@ -159,8 +161,20 @@ def guarded(work: Callable[[], int]) -> int:
         return ExitCode.UNEXPECTED
 
 
+def _plain(message: str) -> str:
+    """The message fit for a terminal, line by line; names of files and stores may be in it."""
+    return "\n".join(clean(line, 2000) for line in message.split("\n"))
+
+
+def take_every_text() -> None:
+    """Let stdout carry what its encoding cannot, as escapes: a file name that is no UTF-8 is `\\udcff`, in JSON too."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one headless command and return its exit status."""
+    take_every_text()
     words = sys.argv[1:] if argv is None else list(argv)
     args = parse(words)
     if args.noun is None:

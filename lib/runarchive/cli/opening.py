@@ -192,12 +192,19 @@ def show_plan(plan: Plan, as_json: bool) -> int:
 REFUSED_WORDS = ("no store and no directory",)
 
 
-def show_outcome(outcome: Outcome, held: Iterable[PlannedRun], as_json: bool) -> int:
-    """Print how a job ended, and return the exit code; `held` are runs that were asked for and stayed."""
+def show_outcome(
+    outcome: Outcome, held: Iterable[PlannedRun], as_json: bool, unclaimed: dict[str, int] | None = None
+) -> int:
+    """Print how a job ended, and return the exit code; `held` are runs that were asked for and stayed.
+
+    `unclaimed` counts, by state, the runs that a verification had nothing to read of.
+    """
     refused = tuple(held)
     if as_json:
+        others = {} if unclaimed is None else {"not_verified": unclaimed}
         emit_json(
             {
+                **others,
                 "job": outcome.job,
                 "kind": outcome.kind.value,
                 "imported": outcome.count(Stage.IMPORT),
@@ -217,6 +224,9 @@ def show_outcome(outcome: Outcome, held: Iterable[PlannedRun], as_json: bool) ->
         for step in refused:
             talk(f"{step.run}  held, {step.state}: {clean(step.reason)}")
         talk(_summary(outcome, len(refused)))
+        if unclaimed:
+            counts = ", ".join(f"{count} {state}" for state, count in unclaimed.items())
+            talk(f"not verified, as neither imported nor archived: {counts}")
     return exit_code(outcome, refused)
 
 

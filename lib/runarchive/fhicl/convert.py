@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 
+from runarchive.errors import ArchiveError
 from runarchive.fhicl.convert_boot import convert_boot
 from runarchive.fhicl.convert_lists import (
     convert_environment,
@@ -30,6 +31,7 @@ from runarchive.fhicl.convert_metadata import (
 from runarchive.fhicl.naming import entity_names
 from runarchive.fhicl.originals import FileKind, OriginalFile, file_name_bytes
 from runarchive.fhicl.parser import FhiclError, parse
+from runarchive.fhicl.printer import canonical
 from runarchive.fhicl.times import RunTimes, run_times
 
 CONVERTERS: dict[str, Callable[[bytes], str]] = {
@@ -202,10 +204,13 @@ def _converted(stem: str, data: bytes) -> str:
 
 
 def _refusal(text: str) -> str:
+    """Why the library refuses the text, or would store it and then never give it back."""
     try:
-        parse(text)
+        canonical(text)
     except FhiclError as error:
         return f"line {error.line}, column {error.column}: {error.reason}"
+    except ArchiveError as error:
+        return error.message
     return ""
 
 

@@ -43,6 +43,32 @@ def is_damage(error: sqlite3.Error) -> bool:
     return any(word in str(error) for word in _DAMAGED)
 
 
+def _storable(value: Any) -> Any:
+    """The value; lone surrogates (a file name that is no UTF-8) become `\\udcff`, which inside JSON stands for them."""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+
+
+class _Connection(sqlite3.Connection):
+    """A connection that takes every text; SQLite itself refuses what is no Unicode."""
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        try:
+            return super().execute(sql, parameters)
+        except UnicodeEncodeError:
+            return super().execute(sql, tuple(map(_storable, parameters)))
+
+    def executemany(self, sql: str, rows: Any, /) -> sqlite3.Cursor:
+        kept = list(rows)
+        super().execute("SAVEPOINT many")
+        try:
+            cursor = super().executemany(sql, kept)
+        except UnicodeEncodeError:
+            super().execute("ROLLBACK TO many")
+            cursor = super().executemany(sql, [tuple(map(_storable, row)) for row in kept])
+        super().execute("RELEASE many")
+        return cursor
+
+
 class Database:
     """One ledger file, used by many threads: one writing connection under a lock, a reading one for each thread.
 
@@ -77,8 +103,9 @@ class Database:
         else:
             name = f"{self.path.absolute().as_uri()}?mode={'ro' if self.read_only else 'rwc'}"
         connection = sqlite3.connect(
-            name, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
-        )
+            name, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False,
+            cached_statements=256, factory=_Connection,
+        )  # fmt: skip
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA cache_size = -16000")
         return connection

@@ -62,9 +62,11 @@ def _walk(root: str, newest: int, problems: list[str]) -> tuple[int, int, int]:
             newest = max(newest, status.st_mtime_ns)
             if stat.S_ISDIR(status.st_mode):
                 pending.append(entry.path)
-            else:
+            elif stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode):
                 size += status.st_size
                 _note_access(entry, root, problems)
+            else:
+                problems.append(f"{os.path.relpath(entry.path, root)}: no file but a pipe, socket or device")
     return files, size, newest
 
 
@@ -76,8 +78,13 @@ def _note_access(entry: os.DirEntry[str], root: str, problems: list[str]) -> Non
 
 
 def _metadata(path: Path) -> bytes:
+    """The text of metadata.txt, empty where there is none; a pipe of that name is not waited for."""
     try:
-        with (path / "metadata.txt").open("rb") as file:
-            return file.read(_LARGEST_METADATA)
+        with open(path / "metadata.txt", "rb", opener=_open_at_once) as file:
+            return file.read(_LARGEST_METADATA) or b""
     except OSError:
         return b""
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)

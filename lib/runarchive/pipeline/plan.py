@@ -74,8 +74,12 @@ def migrate_due(run: Run, evidence: Evidence, options: JobOptions, *, asked: boo
 def next_stage(
     kind: JobKind, run: Run, evidence: Evidence, options: JobOptions, *, asked: bool, after: Stage | None = None
 ) -> Stage | None:
-    """The stage that a job of this kind does next for this run, or None; `after` is the stage it just did."""
+    """The stage that a job of this kind does next for this run, or None; `after` is the stage it just did.
+
+    A retry is always asked for by a person.
+    """
     wanted = STAGES_OF[kind]
+    asked = asked or kind is JobKind.RETRY
     if run.state in _NEVER:
         return None
     if Stage.VERIFY in wanted:
@@ -120,6 +124,9 @@ def _why_not(kind: JobKind, run: Run) -> str:
     return f"nothing to do: {run.state.lower()}"
 
 
+SETTLED = frozenset({RunState.IMPORTED, RunState.ARCHIVED, RunState.ORPHAN})
+"""States that no plan for all runs needs to mention: nothing is due, nothing stands in the way."""
+
 TROUBLE_HELD = frozenset({RunState.CONFLICT, RunState.PARTIAL, RunState.FAILED})
 """States in which a run that was asked for and is held counts as refused."""
 
@@ -147,7 +154,10 @@ def make_plan(
             held.append(PlannedRun(run.run, run.state, (), "the most recent run is left out by the config"))
             continue
         step = planned(kind, run, evidence, options, asked=asked is not None)
-        (steps if step.stages else held).append(step)
+        if step.stages:
+            steps.append(step)
+        elif asked is not None or run.state not in SETTLED:
+            held.append(step)
     remaining = 0
     if options.limit and len(steps) > options.limit and kind is not JobKind.SCRUB:
         remaining = len(steps) - options.limit

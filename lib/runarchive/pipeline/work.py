@@ -63,13 +63,24 @@ class Worker:
         except ArchiveError as error:
             return self._failed(evidence, stage, attempt, error.failure, began)
         except Exception as error:
-            self._ledger.events.record(
-                traceback.format_exc(), severity=Severity.ERROR, run=run, stage=stage, job=self._job
-            )
-            return self._failed(evidence, stage, attempt, unexpected(error), began)
-        if stage is Stage.VERIFY:
-            return self._verified(evidence, after, checks, began)
-        return self._done(stage, attempt, after, began)
+            return self._surprised(evidence, stage, attempt, error, began)
+        try:
+            if stage is Stage.VERIFY:
+                return self._verified(evidence, after, checks, began)
+            return self._done(stage, attempt, after, began)
+        except ArchiveError:
+            raise
+        except Exception as error:
+            return self._surprised(evidence, stage, attempt, error, began)
+
+    def _surprised(
+        self, evidence: Evidence, stage: Stage, attempt: int | None, error: Exception, began: float
+    ) -> Done:
+        """A defect of ours met this run: the event keeps where, and the run fails alone."""
+        self._ledger.events.record(
+            traceback.format_exc(), severity=Severity.ERROR, run=evidence.run, stage=stage, job=self._job
+        )
+        return self._failed(evidence, stage, attempt, unexpected(error), began)
 
     def _begin(self, evidence: Evidence, stage: Stage, worker: str) -> int:
         state = self._memory.derive(evidence).state

@@ -1,0 +1,100 @@
+"""Records with names, bytes and kinds of files that nobody asked for, through the whole pipeline on real stores."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runarchive.archive import Archive, JobKind, JobOptions
+from runarchive.cli.main import main
+from runarchive.model import Mark, RunState
+from tests.archiver_site import Site
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path / "site")
+
+
+@pytest.fixture
+def archive(site: Site) -> Iterator[Archive]:
+    with Archive.open(site.config_file, writable=True, actor="tester@here") as opened:
+        yield opened
+
+
+def test_a_file_name_that_is_no_utf8_stops_nobody(
+    site: Site, archive: Archive, capfd: pytest.CaptureFixture[str]
+) -> None:
+    site.make(2)
+    with site.opened(1000) as record:
+        Path(os.fsdecode(os.fsencode(record) + b"/bad\xff.fcl")).write_text("a: 1\n")
+        Path(os.fsdecode(os.fsencode(record) + b"/bad\xfe.txt")).write_bytes(b"\xff\x00")
+        (record / "\x1b[31mred.fcl").write_text("a: 1\n")
+    outcome = archive.run_job(JobKind.ARCHIVE)
+    assert [(run.run, run.state) for run in outcome.runs] == [(1000, RunState.ARCHIVED), (1001, RunState.ARCHIVED)]
+    archive.close()
+    for words in (["runs"], ["run", "1000"], ["explain", "1000"], ["compare", "1000"], ["manifest"]):
+        for form in ([], ["--json"]):
+            assert main(["-c", str(site.config_file), *words, *form]) == 0
+            shown = capfd.readouterr().out
+            assert "\x1b" not in shown
+            if form:
+                json.loads(shown)
+    out = site.root / "restored"
+    assert main(["-c", str(site.config_file), "records", "restore", "1000", "--out", str(out)]) == 0
+    assert sorted(os.listdir(os.fsencode(out))) == sorted(os.listdir(os.fsencode(site.records / "1000")))
+
+
+def test_a_pipe_named_metadata_is_not_waited_for(site: Site, archive: Archive) -> None:
+    site.make(1)
+    with site.opened(1000) as record:
+        (record / "metadata.txt").unlink()
+        os.mkfifo(record / "metadata.txt")
+    outcome = archive.run_job(JobKind.ARCHIVE, [1000], JobOptions(force=True))
+    assert [run.state for run in outcome.runs] == [RunState.FAILED]
+    run = archive.run(1000)
+    assert run is not None
+    assert run.marks.filesystem is Mark.ERROR
+
+
+def test_what_the_library_never_gives_back_is_archived_in_originals(site: Site, archive: Archive) -> None:
+    site.make(1)
+    with site.opened(1000) as record:
+        (record / "kinds.fcl").write_text("a: 1\na: [1, 2]\n")
+    outcome = archive.run_job(JobKind.ARCHIVE)
+    assert [(run.state, run.reason) for run in outcome.runs] == [(RunState.ARCHIVED, "kinds.fcl in originals only")]
+
+
+def test_a_retry_takes_failures_that_would_not_pass_by_themselves(site: Site, archive: Archive) -> None:
+    site.make(2)
+    with site.opened(1000) as record:
+        (record / "link.fcl").symlink_to("gone.fcl")
+    archive.run_job(JobKind.ARCHIVE)
+    assert [step.run for step in archive.plan(JobKind.ARCHIVE).steps] == []
+    plan = archive.plan(JobKind.RETRY)
+    assert ([step.run for step in plan.steps], plan.held) == ([1000], ())
+
+
+def test_a_verification_counts_what_it_does_not_read(
+    site: Site, archive: Archive, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.make(2)
+    shutil.rmtree(site.records / "1001", onerror=_make_writable)
+    (site.records / "1001").mkdir()
+    archive.run_job(JobKind.ARCHIVE)
+    archive.close()
+    capsys.readouterr()
+    assert main(["-c", str(site.config_file), "verify", "--all", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["verified"], said["not_verified"]) == (1, {"EMPTY": 1})
+
+
+def _make_writable(function: object, path: str, error: object) -> None:
+    os.chmod(Path(path).parent, 0o755)
+    os.chmod(path, 0o755)
+    shutil.rmtree(path) if Path(path).is_dir() else os.unlink(path)
