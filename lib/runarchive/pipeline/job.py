@@ -20,7 +20,7 @@ from runarchive.pipeline.schedule import Schedule, Task
 from runarchive.pipeline.trouble import (
     FIRST_PROBE,
     LONGEST_PROBE,
-    PATIENCE,
+    MOST_SUSPENSIONS,
     STAGE_ENDING,
     STORE_OF_STAGE,
     Streak,
@@ -56,7 +56,6 @@ class JobRun:
     observer: JobObserver = field(default_factory=JobObserver)
     watched: Sequence[Path] = ()
     asked: bool = False
-    patience: float = PATIENCE
     claim: Callable[[int], bool] = lambda run: True
     release: Callable[[int], None] = lambda run: None
     schedule: Schedule = field(init=False)
@@ -151,7 +150,7 @@ class JobRun:
     def _mind_gates(self) -> None:
         for stage in self.schedule.paused_stages():
             gate = self.schedule.gates[stage]
-            if time.monotonic() - gate.since > self.patience:
+            if time.monotonic() - gate.since > self.options.patience:
                 failure = ArchiveError(
                     Code.UNAVAILABLE, gate.paused, store=STORE_OF_STAGE[stage], retryable=True
                 ).failure
@@ -272,16 +271,12 @@ class JobRun:
             self.observer.attempt_failed(task.run, task.stage, task.tries + 1, attempts, failure, None)
             self._close(task.stage, failure)
             return Task(task.run, task.stage)
-        outage = is_outage(failure)
-        if outage and self._streaks[task.stage].meets(task.run):
-            self._pause(task.stage, failure.message)
-        if failure.code == Code.DISK_FULL:
-            self._pause(task.stage, failure.message)
         tries = task.tries + 1
-        standing = bool(self.schedule.gates[task.stage].paused)
-        if standing and failure.retryable:
+        if failure.code == Code.DISK_FULL or (is_outage(failure) and self._is_the_stores(task, last=tries >= attempts)):
+            self._pause(task.stage, failure.message)
+        if self.schedule.gates[task.stage].paused and failure.retryable:
             self.observer.attempt_failed(task.run, task.stage, tries, attempts, failure, 0.0)
-            return Task(task.run, task.stage)
+            return Task(task.run, task.stage, suspended=task.suspended + 1)
         if failure.retryable and tries < attempts and not self.schedule.stopping:
             delay = backoff(tries, self.context.config.app.retry_delay_seconds)
             self.observer.attempt_failed(task.run, task.stage, tries, attempts, failure, delay)
@@ -289,6 +284,15 @@ class JobRun:
         self.observer.attempt_failed(task.run, task.stage, tries, attempts, failure, None)
         self._over(task, done, failure)
         return None
+
+    def _is_the_stores(self, task: Task, *, last: bool) -> bool:
+        """Whether this failure to reach a store is the store's: several runs met it, or one did to the last try.
+
+        A run that meets it again and again while the store answers others is at fault itself.
+        """
+        if self._streaks[task.stage].meets(task.run):
+            return True
+        return last and self.schedule.has_more() and task.suspended < MOST_SUSPENSIONS
 
     def _over(self, task: Task, done: Done, failure: Failure | None = None) -> None:
         run = done.run

@@ -17,7 +17,8 @@ _STAGE_ORDER = {Stage.IMPORT: 0, Stage.MIGRATE: 1, Stage.VERIFY: 2}
 class Task:
     """One stage of one run.
 
-    `tries` counts the attempts made in this job, `not_before` is a clock reading, `order` goes before the run number.
+    `tries` counts the attempts made in this job, `not_before` is a clock reading, `order` goes before the run number,
+    `suspended` counts how often the run was put back because its store seemed to be out.
     """
 
     run: int
@@ -25,6 +26,7 @@ class Task:
     tries: int = 0
     not_before: float = 0.0
     order: int = 0
+    suspended: int = 0
 
     def __lt__(self, other: Task) -> bool:
         mine = (self.order, self.run, _STAGE_ORDER[self.stage])
@@ -142,6 +144,11 @@ class Schedule:
     def stopping(self) -> bool:
         """Whether `stop` was called."""
         return self._stopping
+
+    def has_more(self) -> bool:
+        """Whether there is work besides the task that asks."""
+        with self._changed:
+            return len(self._ready) + len(self._delayed) + len(self._in_hand) > 1
 
     def paused_stages(self) -> tuple[Stage, ...]:
         """The stages that stand and have work, in their order."""

@@ -21,8 +21,8 @@ RUNS_IN_A_ROW = 3
 LONGEST_DELAY = 60.0
 FIRST_PROBE = 1.0
 LONGEST_PROBE = 30.0
-PATIENCE = 1800.0
-"""Seconds that a stage stands before its job ends without it."""
+MOST_SUSPENSIONS = 2
+"""How often one run alone may make a stage stand."""
 
 STORE_OF_STAGE = {Stage.IMPORT: Store.ARTDAQDB, Stage.MIGRATE: Store.UCONDB, Stage.VERIFY: Store.UCONDB}
 

@@ -30,6 +30,7 @@ class JobOptions:
     higher number. `sample` verifies that share of the runs (0..1); `everything` all of them; `rate` is in runs a
     second (0: as fast as it goes). `wait` is how many seconds to wait for the writer's lock. `workers` 0 takes
     the config's. `force` also takes runs that are WAITING. `refresh` false works on the last look at the stores.
+    `patience` is how many seconds a stage stands, its store out of reach, before the job ends without it.
     """
 
     add: bool = False
@@ -43,6 +44,7 @@ class JobOptions:
     wait: float = 0.0
     workers: int = 0
     refresh: bool = True
+    patience: float = 1800.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,364 @@
+"""Stores that go away, refuse or fill up, clocks and people that misbehave: the work goes on or stands."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from runarchive.archive import Archive, JobKind, JobObserver, JobOptions, RunResult
+from runarchive.config import load_config
+from runarchive.errors import ArchiveError, Code
+from runarchive.ledger.ledger import Ledger
+from runarchive.model import JobState, RunState, Stage
+from runarchive.pipeline import job as job_module
+from runarchive.pipeline import trouble
+from runarchive.ucondb.server.app import UconApp
+from runarchive.ucondb.server.running import RunningServer
+from runarchive.ucondb.server.sqlite_storage import SqliteStorage
+from runarchive.ucondb.server.users import Users
+from tests.archiver_site import Site
+
+LIMIT = 60.0
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + LIMIT
+    while not condition():
+        assert time.monotonic() < end, f"never: {what}"
+        time.sleep(0.01)
+
+
+class Server:
+    """A UconDB server on one port, which can go away and come back."""
+
+    def __init__(self, root: Path) -> None:
+        self._file = root / "served.sqlite"
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self._port: int = probe.getsockname()[1]
+        self._running: RunningServer | None = None
+        self.url = f"http://127.0.0.1:{self._port}/app"
+
+    def start(self) -> None:
+        storage = SqliteStorage(self._file)
+        storage.create_folder("test01")
+        users = Users.single("writer", "secret-of-the-writer")
+        self._running = RunningServer(UconApp(storage, users), host="127.0.0.1", port=self._port)
+        self._running.start()
+
+    def stop(self) -> None:
+        running, self._running = self._running, None
+        if running is not None:
+            running.stop()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    made = Server(tmp_path)
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def site(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Site:
+    made = Site(tmp_path / "site")
+    made.configure(ucon_db={"server_url": server.url, "timeout_seconds": 2}, app={"run_process_retries": 1})
+    monkeypatch.setattr(job_module, "FIRST_PROBE", 0.05)
+    monkeypatch.setattr(job_module, "LONGEST_PROBE", 0.1)
+    return made
+
+
+class Watcher(JobObserver):
+    """Notes what a job says, and does something when a stage stands."""
+
+    def __init__(self, on_paused: Callable[[], None] = lambda: None) -> None:
+        self.paused_stages: list[Stage] = []
+        self.resumed_stages: list[Stage] = []
+        self._on_paused = on_paused
+
+    def paused(self, stage: Stage, why: str) -> None:
+        self.paused_stages.append(stage)
+        self._on_paused()
+
+    def resumed(self, stage: Stage) -> None:
+        self.resumed_stages.append(stage)
+
+
+def test_a_server_that_goes_away_in_mid_job_pauses_migration_alone_and_it_goes_on_by_itself(
+    site: Site, server: Server
+) -> None:
+    site.make(12)
+    back = threading.Event()
+
+    def bring_back() -> None:
+        wait_for(lambda: all_imported(site), "the import goes on while migration stands")
+        server.start()
+        back.set()
+
+    watcher = Watcher(lambda: threading.Thread(target=bring_back, daemon=True).start())
+    with Archive.open(site.config_file, writable=True) as archive:
+        archive.refresh()
+        server.stop()
+        outcome = archive.run_job(JobKind.ARCHIVE, None, JobOptions(refresh=False), watcher)
+        assert back.is_set()
+        assert watcher.paused_stages == [Stage.MIGRATE]
+        assert watcher.resumed_stages == [Stage.MIGRATE]
+        assert {(run.result, run.state) for run in outcome.runs} == {(RunResult.DONE, RunState.ARCHIVED)}
+        texts = [event.message for event in archive.events()]
+    assert any(text.startswith("migrate stands: ") for text in texts)
+    assert "migrate goes on" in texts
+
+
+def all_imported(site: Site) -> bool:
+    ledger = Ledger.open(site.work / "ledger.sqlite", read_only=True)
+    try:
+        marks = [run.marks.artdaqdb.ascii_glyph for run in ledger.runs.all()]
+    finally:
+        ledger.close()
+    return len(marks) == 12 and set(marks) == {"="}
+
+
+def test_one_run_that_meets_a_dead_server_is_tried_again_and_then_failed(site: Site, server: Server) -> None:
+    site.make(1)
+    with Archive.open(site.config_file, writable=True) as archive:
+        archive.run_job(JobKind.IMPORT)
+        server.stop()
+        outcome = archive.run_job(JobKind.MIGRATE, None, JobOptions(refresh=False))
+        [failed] = outcome.failed
+        assert failed.failure is not None
+        assert (failed.attempts, failed.failure.retryable) == (2, True)
+        server.start()
+        assert archive.run_job(JobKind.MIGRATE).runs[0].state is RunState.ARCHIVED
+
+
+def test_a_job_for_a_store_that_is_out_of_reach_says_so_at_once(site: Site, server: Server) -> None:
+    site.make(1)
+    server.stop()
+    with Archive.open(site.config_file, writable=True) as archive:
+        assert archive.run_job(JobKind.IMPORT).count(Stage.IMPORT) == 1, "an import needs no UconDB"
+        with pytest.raises(ArchiveError) as refused:
+            archive.run_job(JobKind.MIGRATE)
+        assert refused.value.exit_code == 75
+
+
+def test_patience_ends(site: Site, server: Server) -> None:
+    site.make(6)
+    with Archive.open(site.config_file, writable=True) as archive:
+        archive.run_job(JobKind.IMPORT)
+        server.stop()
+        outcome = archive.run_job(JobKind.MIGRATE, None, JobOptions(refresh=False, patience=0.5))
+        assert outcome.stop_failure is not None
+        assert all(run.result in (RunResult.HELD, RunResult.FAILED) for run in outcome.runs)
+        server.start()
+        assert len(archive.run_job(JobKind.MIGRATE).runs) == 6
+
+
+def test_a_wrong_password_ends_migration_at_the_first_run_and_import_goes_on(site: Site) -> None:
+    site.make(6)
+    site.configure(ucon_db={"writer_password": "wrong"}, app={"parallel_workers": 1})
+    with Archive.open(site.config_file, writable=True) as archive:
+        outcome = archive.run_job(JobKind.ARCHIVE)
+        assert outcome.stop_failure is not None
+        assert outcome.stop_failure.code == Code.WRONG_PASSWORD
+        assert {(run.result, run.state) for run in outcome.runs} == {(RunResult.HELD, RunState.IMPORTED)}
+        attempts = [one for run in outcome.runs for one in archive.life(run.run).attempts if one.stage is Stage.MIGRATE]
+        assert len(attempts) == 1
+    site.configure(ucon_db={"writer_password": "secret-of-the-writer"})
+    with Archive.open(site.config_file, writable=True) as archive:
+        outcome = archive.run_job(JobKind.ARCHIVE)
+        assert {run.state for run in outcome.runs} == {RunState.ARCHIVED}
+        assert len(outcome.runs) == 6
+
+
+def test_one_failing_run_stops_no_other(site: Site) -> None:
+    site.make(5)
+    with site.opened(1002) as record:
+        (record / "dangling.fcl").symlink_to("nowhere.fcl")
+    with Archive.open(site.config_file, writable=True) as archive:
+        outcome = archive.run_job(JobKind.ARCHIVE)
+        assert [run.run for run in outcome.failed] == [1002]
+        assert sum(run.state is RunState.ARCHIVED for run in outcome.runs) == 4
+        assert archive.status().import_held_by == 1002
+        assert archive.status().import_contiguous == 1001
+    assert (site.work / "import_failures.log").read_text() == "1002\n"
+
+
+def test_a_full_disk_pauses_and_the_job_goes_on_when_there_is_room(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.make(3)
+    free = {"bytes": 5_000_000}
+    real = shutil.disk_usage
+    monkeypatch.setattr(trouble.shutil, "disk_usage", lambda place: real(place)._replace(free=free["bytes"]))
+
+    def make_room() -> None:
+        free["bytes"] = 10**12
+
+    watcher = Watcher(make_room)
+    with Archive.open(site.config_file, writable=True) as archive:
+        outcome = archive.run_job(JobKind.ARCHIVE, None, None, watcher)
+        assert watcher.paused_stages[0] is Stage.IMPORT
+        assert {run.state for run in outcome.runs} == {RunState.ARCHIVED}
+        assert any("disk_reserve_mb" in event.message for event in archive.events())
+
+
+@contextlib.contextmanager
+def small_disk(place: Path, size: str) -> Iterator[Path]:
+    """A tmpfs of this size, or a skip where this account may not mount one."""
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("this account may not mount a small disk")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=False)
+
+
+@pytest.mark.parametrize("what", ["artdaqdb", "work"])
+def test_a_disk_that_fills_up_while_writing_loses_nothing(site: Site, tmp_path: Path, what: str) -> None:
+    """A real small disk under the FilesystemDB, or under the work directory with the ledger."""
+    site.make(8)
+    with small_disk(tmp_path / "small", "3m") as small:
+        filler = small / "filler"
+        filler.write_bytes(b"x" * 2_600_000)
+        if what == "artdaqdb":
+            site.configure(artdaq_db={"database_uri": f"filesystemdb://{small}/db"})
+        else:
+            site.configure(app={"work_dir": str(small / "work")})
+        site.configure(app={"disk_reserve_mb": 0})
+
+        def make_room() -> None:
+            subprocess.run(["mount", "-o", "remount,size=200m", str(small)], check=True)
+            filler.unlink(missing_ok=True)
+
+        watcher = Watcher(make_room)
+        if what == "work":
+            filler.write_bytes(b"x" * 2_000_000)
+        with Archive.open(site.config_file, writable=True) as archive:
+            if what == "work":
+                archive.refresh()
+                filler.write_bytes(b"x" * (2_000_000 + shutil.disk_usage(small).free - 8192))
+            outcome = archive.run_job(JobKind.ARCHIVE, None, JobOptions(refresh=what == "artdaqdb"), watcher)
+            make_room()
+            rest = archive.run_job(JobKind.ARCHIVE)
+            assert watcher.paused_stages, "the disk was never full"
+            assert not rest.failed
+            assert {run.state for run in archive.runs()} == {RunState.ARCHIVED}, outcome
+            assert not archive.run_job(JobKind.VERIFY).failed
+
+
+def test_a_clock_that_steps_back_loses_and_doubles_nothing(site: Site) -> None:
+    site.make(4)
+    config = load_config(site.config_file)
+    now = [datetime.now(UTC)]
+    ledger = Ledger.open(config.app.ledger_file)
+    archive = Archive(config, ledger, writable=True, actor="tester", clock=lambda: now[0])
+    with archive:
+        assert len(archive.run_job(JobKind.IMPORT).runs) == 4
+        now[0] -= timedelta(days=400)
+        outcome = archive.run_job(JobKind.ARCHIVE)
+        assert {run.state for run in outcome.runs} == {RunState.ARCHIVED}
+        assert len(outcome.runs) == 4
+        assert archive.run_job(JobKind.ARCHIVE).runs == ()
+        now[0] += timedelta(days=800)
+        assert archive.run_job(JobKind.ARCHIVE).runs == ()
+        assert not archive.run_job(JobKind.VERIFY).failed
+
+
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(("lib", "."))}
+
+
+def start(site: Site, *words: str) -> subprocess.Popen[str]:
+    program = "import sys; from runarchive.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    return subprocess.Popen(
+        [sys.executable, "-c", program, "-c", str(site.config_file), *words],
+        env=ENVIRONMENT,
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def working(site: Site) -> bool:
+    """Whether some run was imported by a job that still runs."""
+    if not (site.work / "ledger.sqlite").exists():
+        return False
+    try:
+        ledger = Ledger.open(site.work / "ledger.sqlite", read_only=True)
+    except ArchiveError:
+        return False
+    try:
+        return any(job.state is JobState.RUNNING and job.done > 0 for job in ledger.jobs.running())
+    except ArchiveError:
+        return False
+    finally:
+        ledger.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_finishes_the_runs_in_hand(site: Site, number: signal.Signals) -> None:
+    site.make(60)
+    process = start(site, "import", "--json")
+    wait_for(lambda: working(site) or process.poll() is not None, "the job works")
+    process.send_signal(number)
+    out, err = process.communicate(timeout=LIMIT)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert '"stopped"' in out
+    with Archive.open(site.config_file, writable=True) as archive:
+        states = {run.state for run in archive.runs()}
+        assert states == {RunState.IMPORTED, RunState.NEW}
+        assert archive.jobs()[0].state is JobState.CANCELLED
+        assert archive.lock_holder() is None
+
+
+def test_a_second_start_leaves_with_the_holders_name_and_does_not_disturb_the_first(site: Site) -> None:
+    site.make(60)
+    first = start(site, "import", "--json")
+    wait_for(lambda: working(site) or first.poll() is not None, "the first works")
+    second = start(site, "import")
+    _, said = second.communicate(timeout=LIMIT)
+    assert second.returncode == 1
+    assert f":{first.pid}" in said, "the holder is named"
+    out, err = first.communicate(timeout=LIMIT)
+    assert first.returncode == 0, err
+    assert '"imported": 60' in out
+
+
+def test_a_second_start_may_wait_for_the_first(site: Site) -> None:
+    site.make(30)
+    first = start(site, "import")
+    wait_for(lambda: working(site) or first.poll() is not None, "the first works")
+    second = start(site, "migrate", "--wait", "60", "--json")
+    first.communicate(timeout=LIMIT)
+    out, err = second.communicate(timeout=LIMIT)
+    assert second.returncode == 0, err
+    assert '"migrated": 30' in out
+
+
+def test_a_notification_that_fails_does_not_touch_the_work(site: Site) -> None:
+    site.make(2)
+    with Archive.open(site.config_file, writable=True) as archive:
+
+        def broken(*_: object) -> None:
+            raise ConnectionRefusedError("no mail server")
+
+        archive._runner.notify = broken
+        outcome = archive.run_job(JobKind.ARCHIVE)
+        assert {run.state for run in outcome.runs} == {RunState.ARCHIVED}
+        assert any("no mail server" in event.message for event in archive.events())
