@@ -31,7 +31,11 @@ def failed(error: OSError, phase: Phase, doing: str, run: int | None = None) -> 
         code = Code.PERMISSION
     elif error.errno in _MISPLACED:
         code = Code.BAD_CONFIG
-    return ArchiveError(code, f"{doing}: {why}{where}", store=Store.ARTDAQDB, phase=phase, run=run)
+    hint = {
+        Code.UNAVAILABLE: "see whether the filesystem of the database is there and answers, then retry",
+        Code.BAD_CONFIG: "correct artdaq_db.database_uri",
+    }.get(code)
+    return ArchiveError(code, f"{doing}: {why}{where}", store=Store.ARTDAQDB, phase=phase, run=run, hint=hint)
 
 
 @contextlib.contextmanager

@@ -122,6 +122,8 @@ def _list(args: argparse.Namespace, store: ArtdaqStore) -> int:
     for one in runs:
         count = "" if one.documents is None else f"{one.documents:>5} documents  "
         emit(f"{one.run:>8}  {one.assigned[:19]:<19}  {count}{clean(one.name.partition('/')[2])}")
+    if not listing:
+        talk(clean(store.ping()))
     talk(f"{len({one.run for one in runs})} runs" + (f", {len(others)} other configurations" if others else ""))
     return ExitCode.DONE
 
