@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-import smtplib
 import socket
-import ssl
 from collections.abc import Mapping
-from email.message import EmailMessage
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from runarchive.config import Carbon, Email, Slack
 from runarchive.notify.alarm import Alarm
+
+if TYPE_CHECKING:
+    import smtplib
+    import ssl
 
 TIMEOUT_SECONDS = 10.0
 CARBON_TIMEOUT_SECONDS = 2.0
@@ -47,6 +48,10 @@ class EmailSink:
 
     def send(self, alarm: Alarm) -> None:
         """Send one mail to all recipients."""
+        import smtplib
+        import ssl
+        from email.message import EmailMessage
+
         config = self._config
         message = EmailMessage()
         message["Subject"] = alarm.subject
@@ -68,6 +73,8 @@ class EmailSink:
             raise SinkError(f"mail server {place}: {error}") from error
 
     def _connect(self) -> smtplib.SMTP:
+        import smtplib
+
         config = self._config
         host = config.smtp_host or ""
         if config.smtp_use_tls and config.smtp_port == SMTPS_PORT:
@@ -82,6 +89,8 @@ class EmailSink:
         return server
 
     def _context(self) -> ssl.SSLContext:
+        import ssl
+
         ca_file = self._config.smtp_ca_file
         context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
         if not self._config.smtp_verify:
