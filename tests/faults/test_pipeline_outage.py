@@ -250,7 +250,7 @@ def test_a_disk_that_fills_up_while_writing_loses_nothing(site: Site, tmp_path: 
         with Archive.open(site.config_file, writable=True) as archive:
             if what == "work":
                 archive.refresh()
-                filler.write_bytes(b"x" * (2_000_000 + shutil.disk_usage(small).free - 8192))
+                filler.write_bytes(b"x" * (2_000_000 + shutil.disk_usage(small).free - 200_000))
             outcome = archive.run_job(JobKind.ARCHIVE, None, JobOptions(refresh=what == "artdaqdb"), watcher)
             make_room()
             rest = archive.run_job(JobKind.ARCHIVE)

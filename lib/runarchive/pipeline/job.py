@@ -17,6 +17,7 @@ from runarchive.pipeline.context import Context
 from runarchive.pipeline.observer import JobObserver
 from runarchive.pipeline.plan import next_stage
 from runarchive.pipeline.schedule import Schedule, Task
+from runarchive.pipeline.telling import tell
 from runarchive.pipeline.trouble import (
     FIRST_PROBE,
     LONGEST_PROBE,
@@ -33,6 +34,9 @@ from runarchive.pipeline.work import Done, Worker
 
 HEARTBEAT = 0.25
 RATE_WINDOW = 10.0
+
+LEDGER_STANDS = (Code.DISK_FULL, Code.TIMEOUT)
+"""Failures of the ledger that pass: the work stands until it can be written down."""
 
 
 @dataclass(slots=True)
@@ -132,16 +136,21 @@ class JobRun:
         rate = len(finished) / elapsed
         left = len(self.plan.steps) - done
         paused = [f"{stage} stands: {self.schedule.gates[stage].paused}" for stage in self.schedule.paused_stages()]
-        request = self.ledger.jobs.progress(
-            self.job,
-            done=done,
-            failed=failed,
-            rate=rate,
-            eta_seconds=left / rate if rate > 0 else None,
-            message="; ".join(paused),
-            workers=workers,
-            state=JobState.PAUSED if paused and not workers else JobState.RUNNING,
-        )
+        try:
+            request = self.ledger.jobs.progress(
+                self.job,
+                done=done,
+                failed=failed,
+                rate=rate,
+                eta_seconds=left / rate if rate > 0 else None,
+                message="; ".join(paused),
+                workers=workers,
+                state=JobState.PAUSED if paused and not workers else JobState.RUNNING,
+            )
+        except ArchiveError as error:
+            if error.code not in LEDGER_STANDS:
+                raise
+            request = 0
         if request and not self.schedule.stopping:
             self.stop("cancelled", now=request > 1)
 
@@ -167,7 +176,7 @@ class JobRun:
             self._probes.pop(stage, None)
             self._streaks[stage].ends()
             self.schedule.resume(stage)
-            self.ledger.events.record(f"{stage} goes on", stage=stage, job=self.job)
+            tell(self.ledger, f"{stage} goes on", stage=stage, job=self.job)
             self.observer.resumed(stage)
             return
         probe.delay = min(probe.delay * 2, LONGEST_PROBE)
@@ -188,13 +197,13 @@ class JobRun:
     def _pause(self, stage: Stage, why: str) -> None:
         if self.schedule.pause(stage, why):
             message = f"{stage} stands: {why}; it goes on by itself"
-            self.ledger.events.record(message, severity=Severity.WARNING, stage=stage, job=self.job)
+            tell(self.ledger, message, severity=Severity.WARNING, stage=stage, job=self.job)
             self.observer.paused(stage, why)
 
     def _close(self, stage: Stage, failure: Failure) -> None:
         if self.schedule.close(stage, failure):
             message = f"{stage} ends: {failure.message}"
-            self.ledger.events.record(message, severity=Severity.ERROR, stage=stage, job=self.job)
+            tell(self.ledger, message, severity=Severity.ERROR, stage=stage, job=self.job)
 
     # --- the workers
 
@@ -223,7 +232,7 @@ class JobRun:
                 finally:
                     self.release(task.run)
         except ArchiveError as error:
-            if error.code not in (Code.DISK_FULL, Code.TIMEOUT):
+            if error.code not in LEDGER_STANDS:
                 raise
             self._pause_for_ledger(task, error)
             following = task

@@ -16,6 +16,7 @@ from runarchive.ledger.state_files import (
 )
 from runarchive.model import RunState, Severity, Stage
 from runarchive.pipeline.memory import Memory
+from runarchive.pipeline.telling import tell
 
 _SETTLED = frozenset({RunState.WAIVED, RunState.IGNORED, RunState.EMPTY})
 _TROUBLED = frozenset({RunState.FAILED, RunState.PARTIAL, RunState.CONFLICT})
@@ -72,7 +73,7 @@ def write_legacy_files(config: Config, ledger: Ledger, memory: Memory) -> None:
         write_standing(config, standing(ledger, memory))
         ledger.listings.put("legacy files", revision, b"")
     except ArchiveError as error:
-        ledger.events.record(f"the older archiver's state files: {error.message}", severity=Severity.WARNING)
+        tell(ledger, f"the older archiver's state files: {error.message}", severity=Severity.WARNING)
 
 
 def write_standing(config: Config, now: Standing) -> None:

@@ -17,11 +17,12 @@ from runarchive.ledger.lock import LockWatch, WriterLock, lock_holder
 from runarchive.model import JobState, Run, RunState, Severity, Stage, Store
 from runarchive.pipeline.context import Context, unexpected
 from runarchive.pipeline.evidence import Evidence
-from runarchive.pipeline.job import JobRun
+from runarchive.pipeline.job import LEDGER_STANDS, JobRun
 from runarchive.pipeline.legacy import write_legacy_files
 from runarchive.pipeline.look import Look
 from runarchive.pipeline.observer import JobObserver
 from runarchive.pipeline.plan import STAGES_OF, make_plan, oldest_verdict_first
+from runarchive.pipeline.telling import tell
 from runarchive.pipeline.trouble import STORE_OF_STAGE
 from runarchive.pipeline.verify_stage import run_verify
 from runarchive.pipeline.views import JobKind, JobOptions, Outcome, Plan, PlannedRun
@@ -85,7 +86,7 @@ class Runner:
         name = holder.name if holder is not None else ""
         self._lock.acquire(wait, cancelled=lambda: bool(self._stop_requested), holder=name)
         for job in self._ledger.jobs.reap():
-            self._ledger.events.record(
+            tell(self._ledger, 
                 f"job {job.job} ({job.kind}) of {job.owner} was cut off; its runs are continued",
                 severity=Severity.WARNING,
             )
@@ -97,7 +98,7 @@ class Runner:
             self._stop_requested = ""
 
     def _lock_removed(self) -> None:
-        self._ledger.events.record("the lock file was removed: stopping", severity=Severity.WARNING)
+        tell(self._ledger, "the lock file was removed: stopping", severity=Severity.WARNING)
         self.stop(LOCK_REMOVED)
 
     @property
@@ -211,7 +212,7 @@ class Runner:
 
     def _ended_badly(self, job: int, error: BaseException) -> None:
         failure = error.failure if isinstance(error, ArchiveError) else unexpected(error)
-        self._ledger.events.record(failure.message, severity=Severity.ERROR, job=job)
+        tell(self._ledger, failure.message, severity=Severity.ERROR, job=job)
         self._ledger.jobs.end(job, JobState.FAILED, failure.message)
 
     def _do(self, job: int, plan: Plan, options: JobOptions, observer: JobObserver, *, asked: bool) -> Outcome:
@@ -224,7 +225,7 @@ class Runner:
         if self._stop_requested:
             work.stop(self._stop_requested)
         count = len(plan.steps)
-        self._ledger.events.record(f"job {job}: {plan.kind} of {count} run{'s' if count != 1 else ''}", job=job)
+        tell(self._ledger, f"job {job}: {plan.kind} of {count} run{'s' if count != 1 else ''}", job=job)
         try:
             outcome = work.run()
         except BaseException as error:
@@ -243,24 +244,28 @@ class Runner:
             try:
                 self._context.stores.artdaqdb.fold()
             except ArchiveError as error:
-                self._ledger.events.record(error.message, severity=Severity.WARNING, job=outcome.job)
+                tell(self._ledger, error.message, severity=Severity.WARNING, job=outcome.job)
         write_legacy_files(self._config, self._ledger, self._context.memory)
         try:
             self.notify(outcome)
         except Exception as error:
             message = f"the notification failed: {type(error).__name__}: {error}"
-            self._ledger.events.record(message, severity=Severity.WARNING, job=outcome.job)
+            tell(self._ledger, message, severity=Severity.WARNING, job=outcome.job)
         done = sum(run.failure is None for run in outcome.runs)
         state = JobState.DONE
         if outcome.interrupted:
             state = JobState.CANCELLED
         elif outcome.failed or outcome.stop_failure:
             state = JobState.FAILED
-        self._ledger.jobs.progress(outcome.job, done=len(outcome.runs), failed=len(outcome.failed), workers=())
         summary = f"{done} done, {len(outcome.failed)} failed in {outcome.seconds:.1f} s"
         text = f"{summary}; {outcome.stopped}" if outcome.stopped else summary
-        self._ledger.jobs.end(outcome.job, state, text)
-        self._ledger.events.record(f"job {outcome.job} ended: {text}", job=outcome.job)
+        try:
+            self._ledger.jobs.progress(outcome.job, done=len(outcome.runs), failed=len(outcome.failed), workers=())
+            self._ledger.jobs.end(outcome.job, state, text)
+        except ArchiveError as error:
+            if error.code not in LEDGER_STANDS:
+                raise
+        tell(self._ledger, f"job {outcome.job} ended: {text}", job=outcome.job)
 
     def _places(self) -> tuple[Path, ...]:
         """The directories that a job writes to, as far as they lie on this host's disks."""
