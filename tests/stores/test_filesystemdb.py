@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from runarchive.artdaqdb import files as files_module
 from runarchive.artdaqdb.check import check_store
+from runarchive.artdaqdb.documents import OLD_ENTITY
 from runarchive.artdaqdb.export import export_configuration, write_export
 from runarchive.artdaqdb.filesystem_check import reindex, reindex_sibling
 from runarchive.artdaqdb.filesystemdb import FilesystemDB
@@ -394,6 +395,20 @@ class TestIndex:
         (db.path / f"RunHistory/{theirs}.json").write_text("{")
         found = assess(opened(db.path), wanted)
         assert (found.state, found.different) == (ImportState.CONFLICT, (theirs,))
+
+    def test_a_document_of_the_old_format_is_read_and_named(self, db: FilesystemDB) -> None:
+        db.insert([document(1, "boot")])
+        db.fold()
+        place = db.path / f"RunHistory/{db.documents('1/demo')[0].id}.json"
+        old = read_json(place.read_text())
+        entities = old.get("entities")
+        assert isinstance(entities, list)
+        place.write_text(
+            write_json(Pairs([*(pair for pair in old.items if pair[0] != "entities"), (OLD_ENTITY, entities[0])]))
+        )
+        (db.path / "RunHistory/index.json").write_text('{"version":{},"configurable_entity.name":{}}')
+        assert {"index", "old format"} <= set(kinds(opened(db.path)))
+        assert [file.entity for file in export_configuration(opened(db.path), "1/demo").files] == ["boot"]
 
     def test_a_document_that_is_no_json_is_named(self, db: FilesystemDB) -> None:
         db.insert([document(1, "boot"), document(1, "RunHistory")])

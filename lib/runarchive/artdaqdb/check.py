@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from runarchive.artdaqdb.documents import OLD_ENTITY
 from runarchive.artdaqdb.export import document_text
 from runarchive.artdaqdb.store import NOT_PROVIDED, SYSTEM_LAYOUT, ArtdaqStore, Finding, StoredDocument, run_of
 from runarchive.errors import ArchiveError
@@ -86,6 +87,10 @@ def _check_document(document: StoredDocument) -> Iterator[Finding]:
         entity = ", ".join(document.entities) or "a document without entity"
         mend = "compare the run; `import --add` stores it anew beside it"
         yield Finding("not loadable", place, f"{entity} cannot be exported: {error.message}", mend, run)
+    if OLD_ENTITY in document.record:
+        message = "it has the format from before version 1.10; the C++ library of today does not find it"
+        yield Finding("old format", place, message, "convert the database with the library's migrate_database", run)
+        return
     lacking = [what for what, there in _named(document) if not there]
     if lacking:
         message = f"it has no {', no '.join(lacking)}: listings of the C++ library fail or miss it"

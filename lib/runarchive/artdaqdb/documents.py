@@ -217,6 +217,10 @@ def record_text(new: NewDocument, oid: str, at: str) -> str:
     return "{\n" + encoded(new.text).members + ",\n" + spliced + "\n}"
 
 
+OLD_ENTITY = "configurable_entity"
+"""The one entity of a document, in databases from before version 1.10."""
+
+
 def _names_of(value: Value) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, list):
         return ()
@@ -234,7 +238,7 @@ def stored(found: Pairs, *, oid: str = "", collection: str = "", content: bytes 
     return StoredDocument(
         id=oid or record_id(found),
         collection=collection or found.text("collection"),
-        entities=tuple(name for name, _ in _names_of(found.get("entities"))),
+        entities=tuple(name for name, _ in _names_of(found.get("entities", [found.get(OLD_ENTITY)]))),
         version=found.text("version"),
         configurations=_names_of(found.get("configurations")),
         runs=tuple(name for name, _ in _names_of(found.get("runs"))),
