@@ -199,7 +199,7 @@ def test_a_full_disk_pauses_and_the_job_goes_on_when_there_is_room(site: Site, m
     site.make(3)
     free = {"bytes": 5_000_000}
     real = shutil.disk_usage
-    monkeypatch.setattr(trouble.shutil, "disk_usage", lambda place: real(place)._replace(free=free["bytes"]))
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: real(place)._replace(free=free["bytes"]))
 
     def make_room() -> None:
         free["bytes"] = 10**12

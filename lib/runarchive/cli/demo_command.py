@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from runarchive.archive import Archive, JobKind, JobOptions
@@ -12,6 +13,9 @@ from runarchive.cli.opening import exit_code, graceful
 from runarchive.cli.output import emit, emit_json, talk
 from runarchive.errors import ArchiveError, Code, UsageError
 from runarchive.model import Mark, Phase, RunState, Stage
+
+RUNNING_FOR = timedelta(minutes=40)
+"""How long ago the last of the made-up runs began."""
 
 CONFIG = """# The demo archive: everything it needs lies beside this file.
 app:
@@ -81,7 +85,7 @@ def _make_records(directory: Path, runs: int, size: str) -> None:
 
     missing = [run for run in range(1000, 1000 + runs) if not (directory / str(run)).exists()]
     if len(missing) == runs:
-        make_records(directory, runs=runs, first=1000, size=Size(size))
+        make_records(directory, runs=runs, first=1000, size=Size(size), until=datetime.now(UTC) - RUNNING_FOR)
     elif missing:
         make_records(directory, runs=len(missing), first=missing[0], size=Size(size), in_progress=0)
 
