@@ -298,6 +298,15 @@ def test_reading_a_ledger_that_is_not_there_makes_none(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_reading_a_ledger_that_is_being_made_finds_it_empty(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    path.touch()
+    ledger = Ledger.open(path, read_only=True)
+    assert ledger.runs.all() == ()
+    assert ledger.notices == ()
+    ledger.close()
+
+
 def test_a_read_only_ledger_refuses_to_record(tmp_path: Path) -> None:
     Ledger.open(tmp_path / "ledger.sqlite").close()
     ledger = Ledger.open(tmp_path / "ledger.sqlite", read_only=True)

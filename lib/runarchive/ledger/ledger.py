@@ -174,6 +174,8 @@ def _open_for_reading(place: Path, notices: list[str]) -> Database:
     try:
         return Database(place, read_only=True)
     except sqlite3.Error as error:
+        if "no such table" in str(error):
+            return Database(None)  # another process makes it just now
         if not is_damage(error) and "unable to open" not in str(error):
             raise explain(error, str(place)) from error
         notices.append(f"the ledger {place} cannot be read ({error}); what it remembers is not shown")
