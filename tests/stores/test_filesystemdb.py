@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import tarfile
@@ -482,6 +484,26 @@ class TestDisk:
         again.fold()
         assert len(opened(db.path).documents("2/demo")) == 4
         assert [kind for kind in kinds(again) if kind != "partial"] == []
+
+    def test_where_a_directory_cannot_be_locked_a_file_in_it_is(
+        self, db: FilesystemDB, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As on NFS, which locks only what is open for writing."""
+        real = fcntl.flock
+
+        def flock(descriptor: int, operation: int) -> None:
+            if operation & fcntl.LOCK_EX and stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+            real(descriptor, operation)
+
+        monkeypatch.setattr(fcntl, "flock", flock)
+        db.insert([document(1, "boot")])
+        with files_module.locked(db.path, 1), pytest.raises(ArchiveError) as caught, files_module.locked(db.path, 0.01):
+            pass
+        assert caught.value.code is Code.LOCK_HELD
+        db.fold()
+        assert [one.name for one in opened(db.path).list_configurations()] == ["1/demo"]
+        assert (db.path / files_module.LOCK_FILE).is_file()
 
     def test_a_directory_that_may_not_be_written_says_so(self, db: FilesystemDB) -> None:
         """As a user without rights; root is not refused, so the attempt is made by another account's process."""

@@ -60,7 +60,7 @@ def _open_for_lock(directory: Path) -> int:
     """A descriptor that flock takes: the directory, or a file in it where a network filesystem refuses that."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         fcntl.flock(descriptor, fcntl.LOCK_UN)
         return descriptor
     except BlockingIOError:
