@@ -23,7 +23,6 @@ from runarchive.errors import ArchiveError, Code
 from runarchive.ledger.ledger import Ledger
 from runarchive.model import JobState, RunState, Stage
 from runarchive.pipeline import job as job_module
-from runarchive.pipeline import trouble
 from runarchive.ucondb.server.app import UconApp
 from runarchive.ucondb.server.running import RunningServer
 from runarchive.ucondb.server.sqlite_storage import SqliteStorage
