@@ -106,3 +106,18 @@ def test_a_reader_that_goes_away_is_no_failure_of_ours(tmp_path: Path) -> None:
     os.close(writing)
     assert done.returncode == 1
     assert b"Traceback" not in done.stderr
+
+
+def test_a_place_that_is_not_there_is_said_and_nothing_is_written(tmp_path: Path) -> None:
+    assert call("convert", tmp_path / "1000", "--out", tmp_path / "out").returncode == 64
+    assert not (tmp_path / "out").exists()
+    assert b"permission" not in call("print", tmp_path / "none.fcl").stderr
+
+
+def test_no_name_of_a_file_reaches_the_terminal_raw(tmp_path: Path) -> None:
+    file = tmp_path / "\x1b[31mred.fcl"
+    file.write_text("a: [")
+    for action in ("check", "print"):
+        done = call(action, file)
+        assert done.returncode == 1
+        assert b"\x1b" not in done.stdout + done.stderr

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from runarchive.clean import clean
 from runarchive.cli.main import common_options
 from runarchive.cli.output import emit, emit_json, talk
 from runarchive.errors import ArchiveError, Code, ExitCode, UsageError
@@ -53,7 +54,8 @@ def _read(name: str) -> bytes:
     try:
         return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
-        raise ArchiveError(Code.UNREADABLE_FILE, f"{name} cannot be read: {error.strerror}") from None
+        hint = "correct the name" if isinstance(error, FileNotFoundError | IsADirectoryError) else ""
+        raise ArchiveError(Code.UNREADABLE_FILE, f"{name} cannot be read: {error.strerror}", hint=hint) from None
 
 
 def _write_exactly(text: str) -> None:
@@ -96,15 +98,15 @@ def _check(args: argparse.Namespace) -> int:
     if args.json:
         emit_json({"files": results})
     for result in [] if args.json else results:
-        name = result["file"]
+        name = clean(result["file"])
         if result["ok"]:
             emit(f"{name}: ok")
         elif result["line"]:
-            emit(f"{name}:{result['line']}:{result['column']}: {result['reason']}")
+            emit(f"{name}:{result['line']}:{result['column']}: {clean(result['reason'])}")
         else:
-            emit(f"{name}: {result['reason']}")
+            emit(f"{name}: {clean(result['reason'])}")
         for change in result["changes"]:
-            emit(f"{name}: note: {change}")
+            emit(f"{name}: note: {clean(change)}")
     return ExitCode.DONE if all(result["ok"] for result in results) else ExitCode.FAILED
 
 
@@ -128,6 +130,8 @@ def _convert(args: argparse.Namespace) -> int:
 
     if args.read_only:
         raise ArchiveError(Code.READ_ONLY, "fhicl convert writes files, and --read-only is given", phase=Phase.WRITE)
+    if not args.directory.is_dir():
+        raise UsageError(f"{args.directory} is no directory")
     number = _run_number(args)
     record = read_record(args.directory, number)
     wanted = None

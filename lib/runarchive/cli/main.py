@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from runarchive import __version__
-from runarchive.clean import clean
 from runarchive.cli.output import talk
 from runarchive.errors import EXIT_CODE_MEANING, ArchiveError, ConfigError, ExitCode
 
@@ -143,11 +142,11 @@ def guarded(work: Callable[[], int]) -> int:
         return work()
     except ConfigError as error:
         for problem in error.problems:
-            talk(f"config: {_plain(problem)}")
+            talk(f"config: {problem}")
         return error.exit_code
     except ArchiveError as error:
         where = "".join(f"{part}: " for part in (error.store, error.run) if part is not None)
-        talk(_plain(f"{where}{error.message}" + (f"\n  next: {error.hint}" if error.hint else "")))
+        talk(f"{where}{error.message}" + (f"\n  next: {error.hint}" if error.hint else ""))
         return error.exit_code
     except KeyboardInterrupt:
         talk("interrupted")
@@ -159,11 +158,6 @@ def guarded(work: Callable[[], int]) -> int:
         traceback.print_exc()
         talk("unexpected failure: a defect of this program; please report the lines above")
         return ExitCode.UNEXPECTED
-
-
-def _plain(message: str) -> str:
-    """The message fit for a terminal, line by line; names of files and stores may be in it."""
-    return "\n".join(clean(line, 2000) for line in message.split("\n"))
 
 
 def take_every_text() -> None:

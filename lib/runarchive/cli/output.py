@@ -7,6 +7,10 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+from runarchive.clean import clean
+
+_LONGEST_LINE = 2000
+
 
 def emit(text: str) -> None:
     """Write one line of data to stdout."""
@@ -25,5 +29,5 @@ def emit_lines(lines: Iterable[str]) -> None:
 
 
 def talk(text: str) -> None:
-    """Write one line for a person to stderr."""
-    sys.stderr.write(text + "\n")
+    """Write lines for a person to stderr; names of files and stores in them reach no terminal raw."""
+    sys.stderr.write("\n".join(clean(line, _LONGEST_LINE) for line in text.split("\n")) + "\n")
