@@ -122,7 +122,8 @@ class Archive:
         except ArchiveError as error:
             if error.code is not Code.PERMISSION or writable:
                 raise
-            ledger = Ledger.in_memory(f"{error.message}; nothing is remembered", actor=actor)
+            notice = f"{error.message}; what is found now is not remembered"
+            ledger = Ledger.in_memory(notice, actor=actor, copy_of=config.app.ledger_file)
         return cls(config, ledger, writable=writable, actor=actor)
 
     def close(self) -> None:

@@ -7,8 +7,9 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -296,6 +297,43 @@ def test_reading_a_ledger_that_is_not_there_makes_none(tmp_path: Path) -> None:
     assert ledger.runs.all() == ()
     ledger.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def as_nobody(say: Callable[[], str]) -> str:
+    """What this says in a child process that runs as another account."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:  # pragma: no cover
+        try:
+            os.setgid(65534)
+            os.setuid(65534)
+            os.write(writing, say().encode())
+        except BaseException as error:
+            os.write(writing, repr(error).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        said = pipe.read()
+    os.waitpid(child, 0)
+    return said.decode()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs to become another account")
+def test_an_account_that_may_not_write_sees_what_the_ledger_remembers() -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        path = Path(directory) / "ledger.sqlite"
+        ledger = Ledger.open(path)
+        ledger.runs.put([Run(5, RunState.ARCHIVED)])
+        ledger.close()
+
+        def remembered() -> str:
+            found = (Ledger.open(path, read_only=True), Ledger.in_memory(copy_of=path))
+            return str([([run.run for run in one.runs.all()], len(one.notices)) for one in found])
+
+        assert as_nobody(remembered) == "[([5], 1), ([5], 1)]"
+        assert not path.with_name("ledger.sqlite-wal").exists()
 
 
 def test_reading_a_ledger_that_is_being_made_finds_it_empty(tmp_path: Path) -> None:

@@ -141,6 +141,15 @@ class Database:
             self._writer.execute("ROLLBACK")
             raise
 
+    def load_copy(self, path: Path) -> None:
+        """Take over what a ledger file holds now, without the right to write beside it. Raises `sqlite3.Error`."""
+        source = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+        try:
+            source.execute("SELECT n FROM counter").fetchone()
+            source.backup(self._writer)
+        finally:
+            source.close()
+
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """One transaction; inside another one of the same thread it joins that one. Raises ArchiveError."""

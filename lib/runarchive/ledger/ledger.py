@@ -80,9 +80,14 @@ class Ledger:
         return ledger
 
     @classmethod
-    def in_memory(cls, *notices: str, actor: str | None = None) -> Ledger:
-        """A ledger that lasts as long as this process, for an account that may not write the real one."""
-        return cls(Database(None), notices, actor)
+    def in_memory(cls, *notices: str, actor: str | None = None, copy_of: Path | None = None) -> Ledger:
+        """A ledger that lasts as long as this process, for an account that may not write the real one.
+
+        It begins with what that one, `copy_of`, remembers now, as far as it can be read.
+        """
+        found: list[str] = list(notices)
+        place, _ = ledger_place(copy_of) if copy_of is not None else (None, "")
+        return cls(_copy_in_memory(place, found) if place is not None else Database(None), tuple(found), actor)
 
     @property
     def path(self) -> Path | None:
@@ -176,7 +181,22 @@ def _open_for_reading(place: Path, notices: list[str]) -> Database:
     except sqlite3.Error as error:
         if "no such table" in str(error):
             return Database(None)  # another process makes it just now
-        if not is_damage(error) and "unable to open" not in str(error):
+        if "unable to open" in str(error) or "readonly" in str(error):
+            return _copy_in_memory(place, notices)
+        if not is_damage(error):
             raise explain(error, str(place)) from error
         notices.append(f"the ledger {place} cannot be read ({error}); what it remembers is not shown")
         return Database(None)
+
+
+def _copy_in_memory(place: Path, notices: list[str]) -> Database:
+    """What the ledger file remembers now: without the right to write beside it, it cannot be followed."""
+    database = Database(None)
+    try:
+        if place.exists():
+            database.load_copy(place)
+            notices.append(f"the ledger {place} cannot be followed by this account; it is shown as it was just now")
+    except (sqlite3.Error, OSError) as error:
+        notices.append(f"the ledger {place} cannot be read ({error}); what it remembers is not shown")
+        return Database(None)
+    return database
