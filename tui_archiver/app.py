@@ -136,6 +136,8 @@ class ConsoleApp(App[int], inherit_bindings=False):
         self.jobs = {job.job: job for job in jobs}
         self.events.extend(events)
         self.loaded = True
+        if not self.memory.history and not events:
+            self.say("? explains every key; i imports the marked runs, :archive does all that is due")
         self._catch_up()
         seconds = 1.0 if self.options.low_bandwidth else POLL_SECONDS
         self.poller = Poller(self, self.archive, revision, seconds)

@@ -146,12 +146,23 @@ def _mark(app: ConsoleApp, words: Words) -> None:
 
 def _decide(what: str) -> Callable[[ConsoleApp, Words], None]:
     def run(app: ConsoleApp, words: Words) -> None:
-        runs = chosen_runs(app, words) if words else app.runs_screen.targets()
-        if not app.armed:
-            raise UsageError("this console is read-only: `:arm` allows writing")
-        work.decide(app, what, runs or ())
+        runs = chosen_runs(app, words) or app.runs_screen.targets()
+        _must_be_armed(app)
+        work.decide(app, "unwaive" if "--undo" in words else what, runs)
 
     return run
+
+
+def _must_be_armed(app: ConsoleApp) -> None:
+    if not app.armed:
+        raise UsageError("this console is read-only: `:arm` allows writing")
+
+
+def _break_lock(app: ConsoleApp, words: Words) -> None:
+    _must_be_armed(app)
+    if app.holder is None:
+        raise UsageError("nobody holds the lock")
+    work.break_lock(app, app.holder)
 
 
 def _cancel(app: ConsoleApp, words: Words) -> None:
@@ -204,9 +215,10 @@ COMMANDS: dict[str, Command] = {
     "archive": Command(f"{RUNS} [--force]", "import, migrate and verify in one go", _work("archive")),
     "retry": Command(RUNS, "continue failed and partial runs", _work("retry")),
     "verify": Command(RUNS, "read back from every store and compare", _work("verify")),
-    "waive": Command(RUNS, "take runs out of the plan, with a reason", _decide("waive")),
+    "waive": Command(f"{RUNS} [--undo]", "take runs out of the plan, with a reason", _decide("waive")),
     "note": Command(RUNS, "leave a note on runs", _decide("note")),
     "cancel": Command("[JOB]", "stop a job after its runs in hand", _cancel),
+    "unlock": Command("", "take the lock from a stuck holder", _break_lock),
     "look": Command("", "ask the three stores again", lambda app, words: app.action_look_again()),
     "arm": Command("", "allow this console to write", lambda app, words: app.arm(True)),
     "disarm": Command("", "read-only again", lambda app, words: app.arm(False)),

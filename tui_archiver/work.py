@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from runarchive.archive import Archive, JobOptions, Plan
+from runarchive.archive import Archive, JobOptions, LockHolder, Plan
 from runarchive.errors import ArchiveError
 from tui_archiver.format import ranges
 from tui_archiver.screens.base import NOT_ARMED
@@ -106,7 +106,7 @@ def cancel(app: ConsoleApp, job: int) -> None:
 
 
 def decide(app: ConsoleApp, what: str, runs: Sequence[int]) -> None:
-    """Waive runs or note something on them, after asking for the text."""
+    """Waive runs, take waivers back or note something on them, after asking for the text."""
     if not runs:
         return
     named = ranges(runs, 4)
@@ -129,7 +129,7 @@ def decide(app: ConsoleApp, what: str, runs: Sequence[int]) -> None:
             write(text.strip())
 
     def write(text: str) -> None:
-        call = app.archive.waive if what == "waive" else app.archive.note
+        call = {"waive": app.archive.waive, "unwaive": app.archive.unwaive, "note": app.archive.note}[what]
 
         def each() -> None:
             for run in runs:
@@ -137,5 +137,22 @@ def decide(app: ConsoleApp, what: str, runs: Sequence[int]) -> None:
 
         app.effect(f"{what} {named} --reason {text!r}", each, lambda _: app.say(f"{what}: done for {named}"))
 
-    label = f"reason to waive {named}" if what == "waive" else f"note on {named}"
+    label = f"note on {named}" if what == "note" else f"reason to {what} {named}"
     app.push_screen(PromptScreen(label), said)
+
+
+def break_lock(app: ConsoleApp, holder: LockHolder) -> None:
+    """Take the lock from its holder, after naming it; two writers at once are worse than one that is stuck."""
+    lines = [f"{holder.owner} (pid {holder.pid} on {holder.host}) holds it."]
+    if holder.job is not None:
+        lines.append(f"Its job {holder.job.job}: {holder.job.kind} {holder.job.done}/{holder.job.total}")
+    if not holder.stuck:
+        lines.append("It does not look stuck: its job makes progress.")
+    app.push_screen(
+        ConfirmScreen("Break the lock?", lines, word="break"),
+        lambda yes: (
+            app.effect("locks break", app.archive.break_lock, lambda _: app.say("the lock is broken"))
+            if yes
+            else app.say("the lock stays")
+        ),
+    )

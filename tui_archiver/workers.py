@@ -23,19 +23,20 @@ POLL_SECONDS = 0.25
 LOOK_SECONDS = 15.0
 """How often the records directory is scanned, whatever inotify says."""
 LOOK_ALL_SECONDS = 120.0
-"""How often the two databases are asked without being told to; a silent one with each scan of the directory."""
+"""How often the two databases are asked without being told to; a silent one with each scan."""
 THREADS = 4
 
 
 class Fetcher:
-    """Runs short calls in a few threads of its own; of the calls with one key only the newest is heard."""
+    """Runs short calls in threads of its own; of the calls with one key one runs, and only the newest is heard."""
 
     def __init__(self, app: App[Any]) -> None:
         self._app = app
         self._work: queue.SimpleQueue[tuple[str, int, Callable[[], Any], Callable[[Any, Exception | None], None]]]
         self._work = queue.SimpleQueue()
         self._newest: dict[str, int] = {}
-        self._open: set[int] = set()
+        self._running: set[str] = set()
+        self._waiting: dict[str, tuple[str, int, Callable[[], Any], Callable[[Any, Exception | None], None]]] = {}
         self._serial = 0
         for number in range(THREADS):
             threading.Thread(target=self._run, name=f"fetch-{number}", daemon=True).start()
@@ -44,19 +45,26 @@ class Fetcher:
         """Run `call` in a thread; `then(value, error)` follows on the screen's own, unless a newer call came."""
         self._serial += 1
         self._newest[key] = self._serial
-        self._open.add(self._serial)
-        self._work.put((key, self._serial, call, then))
+        order = key, self._serial, call, then
+        if key in self._running:
+            self._waiting[key] = order
+        else:
+            self._running.add(key)
+            self._work.put(order)
 
     def take(self, message: Fetched) -> None:
         """Hand a finished call to whoever asked for it; the app calls this from its handler."""
-        self._open.discard(message.serial)
+        if message.key in self._waiting:
+            self._work.put(self._waiting.pop(message.key))
+        else:
+            self._running.discard(message.key)
         if self._newest.get(message.key) == message.serial:
             message.then(message.value, message.error)
 
     @property
     def idle(self) -> bool:
         """Whether nothing is under way."""
-        return not self._open
+        return not self._running
 
     def _run(self) -> None:
         while True:

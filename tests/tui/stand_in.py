@@ -102,7 +102,9 @@ class StandIn:
         self._revision = 1
         self._lock = threading.Lock()
         self.config = SimpleNamespace(
-            source_files=SimpleNamespace(run_records_dir="/nowhere"), ucon_db=SimpleNamespace(verify=True)
+            source_files=SimpleNamespace(run_records_dir="/nowhere"),
+            ucon_db=SimpleNamespace(verify=True),
+            origins={"app.work_dir": SimpleNamespace(shown="/work", source="line 2")},
         )
 
     def as_archive(self) -> Archive:
@@ -242,7 +244,7 @@ class StandIn:
         )
 
     def explain(self, run: int) -> Explanation:
-        way = Exit("try again", f"tui-archiver retry {run}", "runs.retry")
+        way = Exit("try again", f"tui-archiver retry {run}", "retry")
         return Explanation(self.known[run], ("UconDB did not answer three times",), (way,), "the next start retries it")
 
     def failures(self) -> tuple[RunFailure, ...]:
@@ -255,6 +257,12 @@ class StandIn:
 
     def waive(self, run: int, reason: str) -> None:
         self.calls.append(("waive", run, reason))
+
+    def unwaive(self, run: int, reason: str) -> None:
+        self.calls.append(("unwaive", run, reason))
+
+    def break_lock(self) -> None:
+        self.calls.append(("break_lock",))
 
     def note(self, run: int, text: str) -> None:
         self.calls.append(("note", run, text))

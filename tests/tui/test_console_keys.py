@@ -14,6 +14,7 @@ from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from runarchive.archive import LockHolder
 from runarchive.errors import ArchiveError, Code
 from runarchive.keymap import EVERYWHERE, KEYMAP
 from runarchive.model import JobState, Mark, Marks, RunState, Store
@@ -249,6 +250,36 @@ async def test_the_command_line_takes_runs_and_says_what_it_does_not_know() -> N
             assert not isinstance(app.screen, ModalScreen), line
             assert app.last_word is not None
             assert app.last_word.severity == "warning", line
+
+
+async def test_a_waiver_is_taken_back() -> None:
+    archive = StandIn()
+    async with console(archive) as (_, pilot):
+        await press(pilot, "colon")
+        await type_line(pilot, "waive 18000 --undo")
+        await type_line(pilot, "it was no test run")
+        assert ("unwaive", 18000, "it was no test run") in archive.calls
+
+
+async def test_a_lock_is_broken_only_when_its_holder_was_named_and_the_word_typed() -> None:
+    archive = StandIn()
+    archive.holder = LockHolder(99, "cron", "evb01", stuck=True)
+    async with console(archive, (100, 24)) as (app, pilot):
+        await until(pilot, lambda: app.holder is not None)
+        assert "lock cron stuck" in screen_text(app)
+        await press(pilot, "colon")
+        await type_line(pilot, "unlock")
+        assert "cron (pid 99 on evb01) holds it" in screen_text(app)
+        await type_line(pilot, "break")
+        assert ("break_lock",) in archive.calls
+
+
+async def test_tab_completes_commands_and_filters() -> None:
+    async with console() as (app, pilot):
+        await press(pilot, "colon", *"comp", "tab")
+        await until(pilot, lambda: app.screen.query_one(Input).value == "compare")
+        await press(pilot, "escape", "slash", *"artdaqdb:mi", "tab")
+        await until(pilot, lambda: app.screen.query_one(Input).value == "artdaqdb:missing")
 
 
 async def test_palette_offers_every_action_of_the_screen() -> None:

@@ -120,6 +120,7 @@ class PromptScreen(AskingScreen[str | None]):
     CSS_PATH = styles_path("dialogs.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [
         _close("escape", "cancel", "Leave it", "cancel"),
+        _close("tab", "complete", "Complete the word", "complete"),
         _close("up", "recall(-1)", "The line before", "recall_older"),
         _close("down", "recall(1)", "The line after", "recall_newer"),
     ]
@@ -157,6 +158,12 @@ class PromptScreen(AskingScreen[str | None]):
     def action_cancel(self) -> None:
         """Leave without an answer."""
         self.dismiss(None)
+
+    def action_complete(self) -> None:
+        """Take what is offered."""
+        line = self.query_one("#line", Input)
+        line.cursor_position = len(line.value)
+        line.action_cursor_right()
 
     def action_recall(self, step: int) -> None:
         """Bring back an earlier line."""

@@ -68,7 +68,14 @@ class DoctorScreen(ConsoleScreen):
         self._results = (*results, *self.terminal_checks())
         view = self.query_one("#checks", PieceList)
         view.header_pieces = ((f" {'':<4} {'CHECK':<24} EVIDENCE", ""),)
-        view.show([self._line(result) for result in self._results])
+        lines = [self._line(result) for result in self._results]
+        origins = sorted(self.archive.config.origins.items())
+        lines.append(line((" Where the config's values come from", "header")))
+        tidy = self.console_app.glyphs.clean
+        lines += [
+            line((f"      {fit(tidy(name), 34)} ", ""), (tidy(f"{o.shown}  {o.source}"), "dim")) for name, o in origins
+        ]
+        view.show(lines)
         self._show_hint()
 
     def _line(self, result: CheckResult) -> Line:
