@@ -11,7 +11,7 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -127,6 +127,11 @@ class ContentCache(Generic[T]):
         self._bytes = 0
         self._lock = threading.Lock()
 
+    def peek(self, key: bytes) -> T | None:
+        """What is remembered under `key`, or None."""
+        with self._lock:
+            return self._kept.get(key)
+
     def get(self, key: bytes, make: Callable[[], T]) -> T:
         """What is remembered under `key`, else what `make` gives; what `make` raises is not remembered."""
         with self._lock:
@@ -162,7 +167,23 @@ class Encoded:
 
 
 def _encode(text: str) -> Encoded:
-    return Encoded(members_text(parse(text)), canonical(text))
+    made = Encoded(members_text(parse(text)), canonical(text))
+    remember(made)
+    return made
+
+
+def remember(made: Encoded) -> None:
+    """Know these bytes again when a store gives them back: they print as what they were made from."""
+    _known.get(content_key("{\n" + made.members), lambda: made.canonical)
+
+
+_known: ContentCache[str] = ContentCache(len)
+"""By the digest of a body's JSON text the canonical text of what it was made from."""
+
+
+def known_text(content: bytes) -> str | None:
+    """The canonical text of a body with this digest if this process encoded it, else None."""
+    return _known.peek(content)
 
 
 _encoded: ContentCache[Encoded] = ContentCache(lambda one: len(one.members) + len(one.canonical))
@@ -247,6 +268,27 @@ def stored(found: Pairs, *, oid: str = "", collection: str = "", content: bytes 
     )
 
 
+class UnreadPairs(Pairs):
+    """A record whose JSON is parsed when somebody asks for its content."""
+
+    __slots__ = ("_content", "_read")
+
+    def __init__(self, read: Callable[[], list[tuple[str, Value]]]) -> None:
+        self._read = read
+        self._content: list[tuple[str, Value]] | None = None
+
+    @property
+    def items(self) -> list[tuple[str, Value]]:
+        """The content, parsed once."""
+        if self._content is None:
+            self._content = self._read()
+        return self._content
+
+    @items.setter
+    def items(self, content: list[tuple[str, Value]]) -> None:
+        self._content = content
+
+
 _bodies: ContentCache[tuple[int, Pairs]] = ContentCache(lambda one: 8 * one[0])
 _ENVELOPE_START = '\n"origin" : {\n'
 
@@ -266,6 +308,9 @@ def stored_from_text(text: str, oid: str, collection: str, *, whole: bool = True
             if not whole:
                 return stored(envelope_read, oid=oid, collection=collection)
             key = content_key(members)
+            if known_text(key) is not None:
+                unread = UnreadPairs(lambda: [*read_json(members + "\n}").items, *envelope_read.items])
+                return replace(stored(envelope_read, oid=oid, collection=collection, content=key), record=unread)
             _, body_read = _bodies.get(key, lambda: (len(members), read_json(members + "\n}")))
             return stored(Pairs([*body_read.items, *envelope_read.items]), oid=oid, collection=collection, content=key)
         except ArchiveError:
