@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runarchive.config import Config, find_config, load_config, parse_config
+from runarchive.config import Config, find_config, load_config, parse_config, redact_uri
 from runarchive.config.expand import ExpansionError, expand
 from runarchive.errors import ConfigError
 
@@ -171,6 +171,20 @@ def test_secrets_come_from_files_and_are_never_shown(tmp_path: Path) -> None:
     assert "hunter2" not in shown
     assert found.origins["artdaq_db.database_uri"].shown == "mongodb://writer:***@mongo:27017/db"
     assert str(secret) in found.origins["ucon_db.writer_password"].source
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("mongodb://u:p@h:27017/db?a=b", "mongodb://u:***@h:27017/db?a=b"),
+        ("mongodb://u:p/s@s@h/db", "mongodb://u:***@h/db"),
+        ("mongodb://u@h/db", "mongodb://u@h/db"),
+        ("filesystemdb:///a/b:c@d", "filesystemdb:///a/b:c@d"),
+        ("https://h:9443/x/app", "https://h:9443/x/app"),
+    ],
+)
+def test_the_password_of_a_uri_is_not_shown(uri: str, shown: str) -> None:
+    assert redact_uri(uri) == shown
 
 
 def test_a_readable_secret_file_warns_and_a_missing_one_is_a_problem(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runarchive import __version__
-from runarchive.cli.archiver import log
+from runarchive.cli.archiver import CurrentStage, log
 from runarchive.cli.archiver.log import MAIN, ORCHESTRATOR, banner
 from runarchive.cli.archiver.signals import StopRequests
 from runarchive.config import Config, find_config, load_config
@@ -123,7 +123,7 @@ def _start(args: argparse.Namespace) -> int:
         return _known_error(error, "")
     log.set_up("DEBUG" if args.verbose else config.app.log_level, None, quiet=args.quiet)
     code = int(ExitCode.UNEXPECTED)
-    stage = [""]
+    at = CurrentStage()
     try:
         _make_work_dir(config)
         log.set_up("DEBUG" if args.verbose else config.app.log_level, config.app.log_file, quiet=args.quiet)
@@ -132,12 +132,12 @@ def _start(args: argparse.Namespace) -> int:
             MAIN.warning("%s", warning)
         if args.init_venv:
             MAIN.info("--init-venv has no effect: this program is installed with its environment")
-        code = _work(args, config, stage)
+        code = _work(args, config, at)
         MAIN.info("Archiver execution complete.")
     except ArchiveError as error:
-        code = _known_error(error, stage[0])
+        code = _known_error(error, at.stage)
     except Exception as error:
-        _unexpected_error(error, stage[0])
+        _unexpected_error(error, at.stage)
     return code
 
 
@@ -154,7 +154,7 @@ def _make_work_dir(config: Config) -> None:
         raise ConfigError([f"app.work_dir {config.app.work_dir} cannot be made: {error}"]) from error
 
 
-def _work(args: argparse.Namespace, config: Config, stage: list[str]) -> int:
+def _work(args: argparse.Namespace, config: Config, at: CurrentStage) -> int:
     from runarchive.archive import Archive
     from runarchive.cli.archiver.start import Start
 
@@ -166,7 +166,7 @@ def _work(args: argparse.Namespace, config: Config, stage: list[str]) -> int:
         archive.alarms.heard = lambda sentence, severity: MAIN.log(LEVELS[severity], "%s", sentence)
         requests = StopRequests(archive.stop)
         requests.install()
-        start = Start(archive, config, args, requests, stage)
+        start = Start(archive, config, args, requests, at)
         try:
             code = start.run()
         except ArchiveError as error:

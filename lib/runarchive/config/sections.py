@@ -26,7 +26,8 @@ CONVERTIBLE = frozenset((*CONVERTERS, *GENERATORS))
 
 WORK_DIR = Path("/tmp/run_record_archiver")
 
-_PASSWORD_IN_URI = re.compile(r"(?<=://)([^/@:]*):([^/]*)@")
+_PASSWORD_IN_URI = re.compile(r"(?<=://)([^/@:]*):(.*)@")
+"""Up to the last `@`: a password that is not encoded as it should be may hold `/` and `@` itself."""
 
 
 def redact_uri(uri: str) -> str:

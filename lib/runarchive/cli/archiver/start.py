@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from runarchive.archive import Archive, JobKind, JobOptions, Outcome, RecoveryKind
+from runarchive.cli.archiver import CurrentStage
 from runarchive.cli.archiver.log import MIGRATOR, NARROW, ORCHESTRATOR, banner
 from runarchive.cli.archiver.report import report
 from runarchive.cli.archiver.signals import StopRequests
@@ -19,8 +20,6 @@ from runarchive.pipeline.runner import LOCK_REMOVED
 FULL_FACTOR = 10
 NOT_DUE = (RunState.WAITING, RunState.WAIVED, RunState.IGNORED, RunState.EMPTY)
 HELD = (RunState.ARCHIVED, RunState.IMPORTED, RunState.ORPHAN, RunState.MIGRATING, RunState.WAIVED)
-
-
 LISTING = {
     Store.ARTDAQDB: ("run_record_archiver.clients.artdaq", "ArtdaqDBClient", "get_archived_runs"),
     Store.UCONDB: ("run_record_archiver.clients.ucondb", "UconDBClient", "get_existing_runs"),
@@ -32,7 +31,7 @@ class Start:
     """Does what one command line asks for."""
 
     def __init__(
-        self, archive: Archive, config: Config, args: argparse.Namespace, requests: StopRequests, stage: list[str]
+        self, archive: Archive, config: Config, args: argparse.Namespace, requests: StopRequests, at: CurrentStage
     ) -> None:
         self.lock_removed = False
         self._cancelled = False
@@ -40,7 +39,7 @@ class Start:
         self._config = config
         self._args = args
         self._requests = requests
-        self._stage = stage
+        self._at = at
         self._fuzz = None if args.incremental else Fuzz(config.app_fuzz)
 
     @property
@@ -51,7 +50,7 @@ class Start:
         """Do it; returns the exit status. Raises ArchiveError for what ends the whole start."""
         args = self._args
         if args.report_status:
-            self._stage[0] = "Status Report"
+            self._at.stage = "Status Report"
             self._archive.refresh()
             runs = self._archive.runs()
             open_runs = {run.run for run in runs if run.state in NOT_DUE}
@@ -223,7 +222,7 @@ class Start:
 
     def _recover(self, kind: RecoveryKind) -> int:
         title = "IMPORT STATE RECOVERY" if kind is RecoveryKind.IMPORT else "MIGRATION STATE RECOVERY"
-        self._stage[0] = "Import State Recovery" if kind is RecoveryKind.IMPORT else "Migration State Recovery"
+        self._at.stage = "Import State Recovery" if kind is RecoveryKind.IMPORT else "Migration State Recovery"
         banner(ORCHESTRATOR, title)
         with self._archive.exclusive(self._args.wait):
             done = self._archive.recovery_apply(kind)
@@ -235,13 +234,13 @@ class Start:
         for name in done.writes:
             ORCHESTRATOR.info("✓ Written %s", name)
         banner(ORCHESTRATOR, f"{title} COMPLETE")
-        self._stage[0] = ""
+        self._at.stage = ""
         return int(ExitCode.DONE)
 
     # --- words
 
     def _announce(self, name: str, line: str, *, with_extent: bool = True) -> None:
-        self._stage[0] = name
+        self._at.stage = name
         extent = [f"Mode: {self._extent().capitalize()}"] if with_extent else []
         banner(ORCHESTRATOR, line, *extent, rule=NARROW)
 
@@ -250,7 +249,7 @@ class Start:
             ORCHESTRATOR.info("✓ %s Stage completed successfully (exit code: %d)", name, code)
         else:
             ORCHESTRATOR.warning("✗ %s Stage completed with failures (exit code: %d)", name, code)
-        self._stage[0] = ""
+        self._at.stage = ""
         return code
 
     def _extent(self) -> str:
