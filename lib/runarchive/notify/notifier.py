@@ -88,7 +88,7 @@ class Notifier:
                 continue
             self._put(_Letter(sink, alarm, claimed))
 
-    def close(self, timeout: float = 20.0) -> bool:
+    def close(self, timeout: float = 5.0) -> bool:
         """Wait until everything is sent, at most this many seconds; what is not stays for the next start."""
         if self._thread is None:
             return True
