@@ -1,0 +1,34 @@
+"""The whole pipeline on a real MongoDB: the same life as on a FilesystemDB."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from runarchive.archive import Archive, JobKind, JobOptions
+from runarchive.model import Mark, RunState, Stage
+from tests.archiver_site import Site
+
+
+def test_runs_go_through_a_mongodb_and_a_late_stop_time_follows(tmp_path: Path, mongodb_database: str) -> None:
+    site = Site(tmp_path / "site", uri=mongodb_database)
+    site.make(6)
+    with site.opened(1000) as record:
+        whole = (record / "metadata.txt").read_bytes()
+        lines = whole.split(b"\n")
+        (record / "metadata.txt").write_bytes(b"\n".join(line for line in lines if b"stop time" not in line))
+    with Archive.open(site.config_file, writable=True) as archive:
+        outcome = archive.run_job(JobKind.ARCHIVE)
+        assert {run.state for run in outcome.runs} == {RunState.ARCHIVED}
+        assert archive.run_job(JobKind.ARCHIVE).runs == ()
+        assert not archive.run_job(JobKind.VERIFY).failed
+        assert archive.compare(1003).marks.ucondb is Mark.VERIFIED
+    with Archive.open(site.config_file, writable=True) as archive:
+        archive.refresh(full=True)
+        assert archive.run_job(JobKind.ARCHIVE).runs == (), "a verdict holds over a new start"
+        with site.opened(1000) as record:
+            (record / "metadata.txt").write_bytes(whole)
+        outcome = archive.run_job(JobKind.ARCHIVE)
+        assert [(run.run, run.state) for run in outcome.runs] == [(1000, RunState.OUTDATED)]
+        outcome = archive.run_job(JobKind.MIGRATE, [1000], JobOptions(supersede=True))
+        assert outcome.count(Stage.MIGRATE) == 1
+        assert {run.state for run in archive.runs()} == {RunState.ARCHIVED}
