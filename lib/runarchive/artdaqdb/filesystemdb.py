@@ -154,9 +154,8 @@ class FilesystemDB(DatabaseDirectory):
             versions[line.collection, line.entry.id] = line.entry.version or ""
         detailed = []
         for one in listing:
-            held = self._memory.documents.get(one.name, [])
-            found = {versions[place] for place in held if versions.get(place)}
-            detailed.append(StoredConfiguration(one.name, one.assigned, len(held), tuple(sorted(found))))
+            found = {versions.get(place, "") for place in self._memory.places(one.name)} - {""}
+            detailed.append(StoredConfiguration(one.name, one.assigned, one.documents, tuple(sorted(found))))
         return tuple(detailed)
 
     def configurations_of(self, run: int) -> tuple[str, ...]:
@@ -169,7 +168,7 @@ class FilesystemDB(DatabaseDirectory):
         """Every document the index names for one configuration, smallest id first."""
         memory = self._refresh()
         with self._mutex:
-            places = sorted(memory.documents.get(configuration, ()), key=lambda place: place[1])
+            places = memory.places(configuration)
         return tuple(self.read(collection, oid) for collection, oid in places)
 
     def insert(self, documents: Sequence[NewDocument]) -> None:

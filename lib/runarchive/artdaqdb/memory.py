@@ -18,25 +18,25 @@ from runarchive.artdaqdb.store import NOT_PROVIDED, StoredConfiguration, run_of
 class Memory:
     """Configurations by name and by run; adding a document twice changes nothing."""
 
-    documents: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    held: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    """By configuration and collection, the ids."""
     assigned: dict[str, str] = field(default_factory=dict)
     runs: dict[int, list[str]] = field(default_factory=dict)
     count: int = 0
 
-    def _held(self, name: str) -> list[tuple[str, str]]:
-        held = self.documents.get(name)
+    def _of(self, name: str) -> dict[str, list[str]]:
+        held = self.held.get(name)
         if held is None:
-            held = self.documents[name] = []
+            held = self.held[name] = {}
             run = run_of(name)
             if run is not None:
                 self.runs.setdefault(run, []).append(name)
         return held
 
     def add_index(self, collection: str, index: Index) -> None:
-        """Take over a collection's configuration tables."""
+        """Take over the configuration tables of a collection of which nothing is known yet."""
         for name, ids in index.tables["configurations.name"].items():
-            held = self._held(name)
-            held.extend((collection, oid) for oid in ids)
+            self._of(name)[collection] = ids
             self.count += len(ids)
         for name, times in index.tables["configurations.assigned"].items():
             if times:
@@ -45,21 +45,26 @@ class Memory:
     def add(self, collection: str, entry: Entry) -> None:
         """Take over one document."""
         for name, assigned in entry.configurations:
-            held = self._held(name)
-            if (collection, entry.id) not in held:
-                held.append((collection, entry.id))
+            ids = self._of(name).setdefault(collection, [])
+            if entry.id not in ids:
+                ids.append(entry.id)
                 self.count += 1
             self.assigned[name] = max(self.assigned.get(name, ""), assigned)
 
     def has(self, configuration: str, collection: str, oid: str) -> bool:
         """Whether this document is known under this configuration."""
-        return (collection, oid) in self.documents.get(configuration, ())
+        return oid in self.held.get(configuration, {}).get(collection, ())
+
+    def places(self, configuration: str) -> list[tuple[str, str]]:
+        """Collection and id of each document of a configuration, smallest id first."""
+        held = self.held.get(configuration, {})
+        return sorted(((name, oid) for name, ids in held.items() for oid in ids), key=lambda place: place[1])
 
     def configurations(self) -> Iterator[StoredConfiguration]:
         """All of them, in no order, without the name that means none."""
-        for name, held in self.documents.items():
+        for name, held in self.held.items():
             if name != NOT_PROVIDED:
-                yield StoredConfiguration(name, self.assigned.get(name, ""), len(held))
+                yield StoredConfiguration(name, self.assigned.get(name, ""), sum(map(len, held.values())))
 
 
 def _cache_file(directory: Path) -> Path:
