@@ -297,8 +297,7 @@ def stored_from_text(text: str, oid: str, collection: str, *, whole: bool = True
     """A record out of its JSON text; bodies seen before are not parsed again.
 
     Without `whole`, the record may lack `document` and `comments`. Raises ArchiveError(CORRUPT) for a text that the
-    library
-    could not read.
+    library could not read.
     """
     place = text.rfind(_ENVELOPE_START)
     if text.startswith('{\n"document" : {\n') and text.startswith(",", place - 1):
