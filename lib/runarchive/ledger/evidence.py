@@ -59,9 +59,9 @@ class EvidenceTable:
             " OR (r.stop IS NULL AND r.state IN ('NEW', 'IMPORTED'))"
             " OR (e.data = '{}' AND (e.artdaqdb = '' OR e.ucondb = '')))"
             " UNION SELECT * FROM (SELECT e.run FROM evidence e JOIN runs r ON r.run = e.run WHERE e.disk = 1"
-            " AND r.state = 'ARCHIVED' AND r.stop IS NULL AND r.size > 0 ORDER BY e.run DESC LIMIT ?1)"
-            " UNION SELECT * FROM (SELECT run FROM runs WHERE state = 'EMPTY' ORDER BY run DESC LIMIT ?1)",
-            (NEWEST_WATCHED,),
+            " AND r.state = 'ARCHIVED' AND r.stop IS NULL AND r.size > 0 ORDER BY e.run DESC LIMIT ?)"
+            " UNION SELECT * FROM (SELECT run FROM runs WHERE state = 'EMPTY' ORDER BY run DESC LIMIT ?)",
+            (NEWEST_WATCHED, NEWEST_WATCHED),
         )
         return tuple(int(str(row[0])) for row in found)
 
