@@ -21,8 +21,8 @@ from runarchive.model import Mark, RunState
 from runarchive.ucondb.embedded import open_client
 from tests.archiver_site import Site
 
-RUNS_AT_A_TIME = 3
-EXAMINED = 8
+RUNS_AT_A_TIME = 2
+EXAMINED = 4
 """How many of the newest runs are read back after each kill; all are at the end."""
 
 NAMED = frozenset(RunState) - {RunState.FAILED, RunState.CONFLICT}

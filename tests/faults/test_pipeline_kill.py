@@ -15,9 +15,10 @@ SEED = int(os.environ.get("PIPELINE_SEED", random.randrange(10**6)))
 
 
 @pytest.mark.timeout(60 + KILLS * 6)
-def test_jobs_killed_at_random_instants(tmp_path: Path) -> None:
+def test_jobs_killed_at_random_instants(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """PIPELINE_KILLS and PIPELINE_SEED choose how many and which instants."""
-    print(f"PIPELINE_SEED={SEED} PIPELINE_KILLS={KILLS}")
+    with capsys.disabled():
+        sys.stderr.write(f" PIPELINE_SEED={SEED} PIPELINE_KILLS={KILLS} ")
     ended = subprocess.run(
         [sys.executable, "-m", "tests.pipeline_killer", str(tmp_path), str(KILLS), str(SEED)],
         cwd=Path(__file__).parents[2],

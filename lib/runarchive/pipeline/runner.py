@@ -158,6 +158,7 @@ class Runner:
         self.look_for(kind, options)
         plan = self.plan(kind, runs, options)
         if not plan.steps:
+            self._fold(kind, 0)
             write_legacy_files(self._config, self._ledger, self._context.memory)
             outcome = Outcome(0, kind, remaining=plan.remaining)
             self.notify(outcome)
@@ -240,11 +241,7 @@ class Runner:
 
     def _tidy(self, plan: Plan, outcome: Outcome) -> None:
         """What has to be done when a job ended; nothing here can undo what the job did."""
-        if Stage.IMPORT in STAGES_OF[plan.kind]:
-            try:
-                self._context.stores.artdaqdb.fold()
-            except ArchiveError as error:
-                tell(self._ledger, error.message, severity=Severity.WARNING, job=outcome.job)
+        self._fold(plan.kind, outcome.job)
         write_legacy_files(self._config, self._ledger, self._context.memory)
         try:
             self.notify(outcome)
@@ -266,6 +263,15 @@ class Runner:
             if error.code not in LEDGER_STANDS:
                 raise
         tell(self._ledger, f"job {outcome.job} ended: {text}", job=outcome.job)
+
+    def _fold(self, kind: JobKind, job: int) -> None:
+        """Let other programs see what was imported, also by a job that was cut off before it could."""
+        if Stage.IMPORT not in STAGES_OF[kind]:
+            return
+        try:
+            self._context.stores.artdaqdb.fold()
+        except ArchiveError as error:
+            tell(self._ledger, error.message, severity=Severity.WARNING, job=job or None)
 
     def _places(self) -> tuple[Path, ...]:
         """The directories that a job writes to, as far as they lie on this host's disks."""
