@@ -119,7 +119,7 @@ def _check_run(run: int, names: list[str], gathered: dict[str, _Configuration]) 
         blank = name.partition("/")[2]
         if any(character.isspace() for character in blank):
             message = f"{name!r} has a blank: the site's bulkdownloader silently loses all but schema.fcl"
-            yield Finding("blank in name", f"run {run}", message, "export it with `artdaqdb export`", run)
+            yield Finding("blank in name", f"run {run}", message, "export it with `artdaqdb export`", run, advice=True)
 
 
 def _check_copies(name: str, found: _Configuration) -> Iterator[Finding]:
@@ -130,10 +130,12 @@ def _check_copies(name: str, found: _Configuration) -> Iterator[Finding]:
         ids = ", ".join(oid for oid, _ in sorted(copies))
         if len({content for _, content in copies}) == 1:
             message = f"{entity} {version} is there {len(copies)} times with one content ({ids})"
-            yield Finding("double", f"{collection}", message, "harmless; the smallest id, or the oldest, is read", run)
+            mend = "harmless; the smallest id, or the oldest, is read"
+            yield Finding("double", f"{collection}", message, mend, run, advice=True)
         elif collection == SYSTEM_LAYOUT:
             message = f"{entity} {version} is there {len(copies)} times with different content ({ids})"
-            yield Finding("double", f"{collection}", message, "the schema is not run data; nothing need be done", run)
+            mend = "the schema is not run data; nothing need be done"
+            yield Finding("double", f"{collection}", message, mend, run, advice=True)
         else:
             message = (
                 f"{entity} {version} is there {len(copies)} times with different content, one hides the others ({ids})"

@@ -281,11 +281,14 @@ def _check(args: argparse.Namespace, store: ArtdaqStore) -> int:
         findings.append(_finding(one))
         faults += not one.advice
         if not args.json:
-            emit(f"{clean(one.kind)}: {clean(one.place)}: {clean(one.message)}\n  mend: {clean(one.mend)}")
+            word = "advice, " if one.advice else ""
+            emit(f"{word}{clean(one.kind)}: {clean(one.place)}: {clean(one.message)}\n  mend: {clean(one.mend)}")
     counts = store.collections()
     if args.json:
         emit_json({"uri": store.uri, "collections": counts, "findings": findings})
-    talk(f"{sum(counts.values())} documents in {len(counts)} collections, {faults} faults")
+    advice = len(findings) - faults
+    text = f"{sum(counts.values())} documents in {len(counts)} collections, {faults} faults"
+    talk(text + (f", {advice} pieces of advice" if advice else ""))
     return ExitCode.FAILED if faults else ExitCode.DONE
 
 
