@@ -50,9 +50,23 @@ def documents_of(wanted: Wanted) -> list[NewDocument]:
     return [NewDocument(place.get(one, "RunHistory"), one, name, name, wanted.run, text) for one, text in pairs]
 
 
-def report(what: str, documents: int, runs: int, seconds: float) -> None:
+class Watch:
+    """Wall clock and processor time since it was made."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def report(self, what: str, documents: int, runs: int) -> None:
+        """One line of result: what went by in a second, and in a second of one processor."""
+        report(what, documents, runs, time.perf_counter() - self._wall, time.process_time() - self._cpu)
+
+
+def report(what: str, documents: int, runs: int, wall: float, cpu: float) -> None:
     """One line of result."""
-    sys.stdout.write(f"{what:<44}{documents / seconds:>9.0f} documents/s {runs / seconds:>8.1f} runs/s\n")
+    line = (
+        f"{what:<34}{documents / wall:>7.0f} documents/s {runs / wall:>7.1f} runs/s {documents / cpu:>9.0f} /s of CPU\n"
+    )
+    sys.stdout.write(line)
     sys.stdout.flush()
 
 
@@ -68,15 +82,16 @@ def cold(uri: str, records: Path, runs: Sequence[int]) -> None:
     program = (
         "import sys, time; sys.path[:0] = [sys.argv[4]]; import bench_artdaqdb as b; from pathlib import Path\n"
         "d = b.fcl_documents(Path(sys.argv[2]), int(sys.argv[3])); s = b.open_store(sys.argv[1])\n"
-        "s.list_configurations(); t = time.perf_counter(); s.insert(d)\n"
-        "print(len(d), sum(len(x.text) for x in d), time.perf_counter() - t)\n"
+        "s.list_configurations(); t, c = time.perf_counter(), time.process_time(); s.insert(d)\n"
+        "print(len(d), sum(len(x.text) for x in d), time.perf_counter() - t, time.process_time() - c)\n"
     )
-    count, length, seconds = 0, 0, 0.0
+    count, length, wall, cpu = 0, 0, 0.0, 0.0
     for run in runs:
         command = [sys.executable, "-c", program, uri, str(records), str(run), str(Path(__file__).parent)]
         answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-        count, length, seconds = count + int(answer[0]), length + int(answer[1]), seconds + float(answer[2])
-    report(f"cold: insert of .fcl, {length / seconds / 1e6:.1f} MB/s", count, len(runs), seconds)
+        count, length = count + int(answer[0]), length + int(answer[1])
+        wall, cpu = wall + float(answer[2]), cpu + float(answer[3])
+    report(f"cold: insert of .fcl, {length / cpu / 1e6:.1f} MB/s of CPU", count, len(runs), wall, cpu)
 
 
 def fill(uri: str, count: int) -> None:
@@ -121,28 +136,22 @@ def measure(args: argparse.Namespace, work: Path) -> None:
         same = [replace(wanted[0], run=2000 + number) for number in range(1 + 2 * args.runs)]
         import_run(store, same[0])
         batches = [documents_of(one) for one in same[1 : 1 + args.runs]]
-        start = time.perf_counter()
+        watch = Watch()
         list(pool.map(store.insert, batches))
-        report("warm: insert", sum(map(len, batches)), len(batches), time.perf_counter() - start)
+        watch.report("warm: insert", sum(map(len, batches)), len(batches))
         for what, runs in (("warm: import", same[1 + args.runs :]), ("series: import", wanted[1:])):
-            start = time.perf_counter()
+            watch = Watch()
             outcomes = list(pool.map(lambda one: import_run(store, one), runs))
-            seconds = time.perf_counter() - start
-            report(what, sum(len(one.written) for one in outcomes), len(outcomes), seconds)
+            watch.report(what, sum(len(one.written) for one in outcomes), len(outcomes))
         start = time.perf_counter()
         store.fold()
         sys.stdout.write(f"{'fold':<44}{time.perf_counter() - start:>9.2f} s\n")
-        start = time.perf_counter()
+        watch = Watch()
         list(pool.map(lambda one: import_run(store, one), wanted[1:]))
-        report(
-            "nothing to do: compare",
-            sum(len(one.stored) for one in outcomes),
-            len(outcomes),
-            time.perf_counter() - start,
-        )
-        start = time.perf_counter()
+        watch.report("nothing to do: compare", sum(len(one.stored) for one in outcomes), len(outcomes))
+        watch = Watch()
         exports = [export_configuration(store, outcome.before.configuration) for outcome in outcomes]
-        report("export, warm", sum(len(one.files) for one in exports), len(exports), time.perf_counter() - start)
+        watch.report("export, warm", sum(len(one.files) for one in exports), len(exports))
     with closing(open_store(uri)) as store:
         for what in ("listing in a fresh provider", "listing again"):
             start = time.perf_counter()
