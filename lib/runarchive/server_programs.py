@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,8 +96,17 @@ class ServerProcess:
         self.port = port
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, command: Sequence[str], ready: Callable[[], bool], user: str | None = None) -> None:
-        """Start `command` and return once `ready()`; raises ArchiveError(UNAVAILABLE) with the log's last line."""
+    def start(
+        self,
+        command: Sequence[str],
+        ready: Callable[[], bool],
+        user: str | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start `command` and return once `ready()`; raises ArchiveError(UNAVAILABLE) with the log's last line.
+
+        `variables` are added to the environment: what other accounts must not see in a command line.
+        """
         if port_answers(self.port):
             raise self.failure(f"cannot start: port {self.port} of this host is taken by another program")
         with self.log.open("ab") as log:
@@ -106,6 +115,7 @@ class ServerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env=dict(os.environ) | dict(variables or {}),
                 start_new_session=True,
                 user=user,
                 group=None if user is None else pwd.getpwnam(user).pw_gid,
