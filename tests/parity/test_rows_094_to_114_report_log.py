@@ -232,6 +232,24 @@ def test_row_100_a_log_that_cannot_be_written_does_not_stop_the_work(site: Site)
     assert "Failed to configure file logging" in done
 
 
+@pytest.mark.parametrize("output", ["/dev/full", "closed pipe"])
+def test_row_099_output_that_cannot_be_written_does_not_stop_the_work(site: Site, output: str) -> None:
+    site.make(1)
+    command = [sys.executable, "-m", "runarchive.cli.run_archiver", str(site.config_file)]
+    if output == "closed pipe":
+        reading, writing = os.pipe()
+        os.close(reading)
+    else:
+        writing = os.open(output, os.O_WRONLY)
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert done.returncode == 0
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("standard output cannot be written: ")
+    assert site.held(Store.UCONDB) == {1000}
+    assert "✓ EXECUTION COMPLETED SUCCESSFULLY" in (site.work / "archiver.log").read_text()
+
+
 def test_row_101_banner_lines(site: Site) -> None:
     runs = site.make(2)
     done = site.run()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import logging
 import os
 import sys
 import time
 from pathlib import Path
+from typing import TextIO
 
 FORMAT = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
 MAX_BYTES = 500 * 1024 * 1024
@@ -23,6 +25,26 @@ REPORTER = logging.getLogger("run_record_archiver.reporter")
 
 WIDE = "=" * 70
 NARROW = "=" * 60
+
+
+class StandardOutput(logging.StreamHandler[TextIO]):
+    """Standard output as a log; once it cannot be written (a closed pipe, a full disk) the work goes on without it."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stdout)
+        self._lost = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        if not self._lost:
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say once on standard error that the output is lost."""
+        self._lost = True
+        sys.stderr.write(f"standard output cannot be written: {sys.exc_info()[1]}\n")
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
 
 
 class RotatingLog(logging.FileHandler):
@@ -118,7 +140,7 @@ def set_up(level: str, log_file: Path | None, *, quiet: bool = False) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     formatter = logging.Formatter(FORMAT)
     if not quiet:
-        stream = logging.StreamHandler(sys.stdout)
+        stream = StandardOutput()
         stream.setFormatter(formatter)
         root.addHandler(stream)
     else:
