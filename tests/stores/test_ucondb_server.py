@@ -393,6 +393,16 @@ def test_pages_for_people_escape_what_they_show(url: str) -> None:
     assert get(url, ".env").status_code == 404
 
 
+def test_a_process_that_forgets_to_close_its_server_still_ends(tmp_path: Path) -> None:
+    script = (
+        "import sys; from runarchive.ucondb.embedded import open_client\n"
+        "open_client(sys.argv[1], 'f', 'o').put(1, b'x')\n"
+        "raise SystemExit(3)"
+    )
+    command = [sys.executable, "-c", script, f"embedded://{tmp_path}/u.sqlite"]
+    assert subprocess.run(command, timeout=20, check=False).returncode == 3
+
+
 def test_several_processes_may_use_one_embedded_file(tmp_path: Path) -> None:
     script = (
         "import sys; from runarchive.ucondb.embedded import open_client\n"

@@ -115,6 +115,8 @@ class RunningServer:
                 adapter.context.verify_mode = ssl.CERT_REQUIRED
             self._server.ssl_adapter = adapter
         self._scheme = "https" if certificate else "http"
+        self._listening = threading.Event()
+        self._refused: OSError | None = None
         self._thread = threading.Thread(target=self._serve, name="ucondb-server", daemon=True)
 
     @property
@@ -125,14 +127,13 @@ class RunningServer:
 
     def start(self) -> str:
         """Listen, and return the URL; raises ArchiveError(CONNECTION_REFUSED) when the address is not to be had."""
-        try:
-            self._server.prepare()
-        except OSError as error:
-            raise ArchiveError(
-                Code.CONNECTION_REFUSED, f"cannot serve on {self._host}: {error}", store=Store.UCONDB,
-                phase=Phase.CONNECT, hint="choose another --host or --port",
-            ) from error
         self._thread.start()
+        self._listening.wait()
+        if self._refused is not None:
+            raise ArchiveError(
+                Code.CONNECTION_REFUSED, f"cannot serve on {self._host}: {self._refused}", store=Store.UCONDB,
+                phase=Phase.CONNECT, hint="choose another --host or --port",
+            ) from self._refused
         return self.url
 
     def stop(self) -> None:
@@ -154,6 +155,14 @@ class RunningServer:
             socket.create_connection((host, port), timeout=0.1).close()
 
     def _serve(self) -> None:
+        # What a daemon thread starts are daemons too: no server keeps a process from ending.
+        try:
+            self._server.prepare()
+        except OSError as error:
+            self._refused = error
+            return
+        finally:
+            self._listening.set()
         with contextlib.suppress(KeyboardInterrupt, SystemExit):
             self._server.serve()
 
