@@ -20,37 +20,44 @@ from runarchive.pipeline.alarms import Alarms
 from runarchive.pipeline.context import Context
 from runarchive.pipeline.look import Look
 from runarchive.pipeline.memory import Clock, Memory, utc_now
-from runarchive.pipeline.observer import JobObserver as JobObserver
+from runarchive.pipeline.observer import JobObserver
 from runarchive.pipeline.plan import STAGES_OF
 from runarchive.pipeline.runner import Runner
 from runarchive.pipeline.stores import Stores
 from runarchive.pipeline.views import (
-    Attempt as Attempt,
-    Changes as Changes,
-    CheckRecord as CheckRecord,
-    Comparison as Comparison,
-    Decision as Decision,
-    Exit as Exit,
-    Explanation as Explanation,
-    FileComparison as FileComparison,
-    Health as Health,
-    HopHash as HopHash,
-    JobKind as JobKind,
-    JobOptions as JobOptions,
-    LockHolder as LockHolder,
-    ManifestEntry as ManifestEntry,
-    Outcome as Outcome,
-    Plan as Plan,
-    PlannedRun as PlannedRun,
-    RecoveryKind as RecoveryKind,
-    RecoveryPreview as RecoveryPreview,
-    RunFailure as RunFailure,
-    RunLife as RunLife,
-    RunOutcome as RunOutcome,
-    RunResult as RunResult,
-    StatusReport as StatusReport,
-    StoreReport as StoreReport,
+    Attempt,
+    Changes,
+    CheckRecord,
+    Comparison,
+    Decision,
+    Exit,
+    Explanation,
+    FileComparison,
+    Health,
+    HopHash,
+    JobKind,
+    JobOptions,
+    LockHolder,
+    ManifestEntry,
+    Outcome,
+    Plan,
+    PlannedRun,
+    RecoveryKind,
+    RecoveryPreview,
+    RunFailure,
+    RunLife,
+    RunOutcome,
+    RunResult,
+    StatusReport,
+    StoreReport,
 )
+
+__all__ = [
+    "Archive", "Attempt", "Changes", "CheckRecord", "Comparison", "Decision", "Exit", "Explanation",
+    "FileComparison", "Health", "HopHash", "JobKind", "JobObserver", "JobOptions", "LockHolder", "ManifestEntry",
+    "Outcome", "Plan", "PlannedRun", "RecoveryKind", "RecoveryPreview", "RunFailure", "RunLife", "RunOutcome",
+    "RunResult", "StatusReport", "StoreReport",
+]  # fmt: skip
 
 ALL_STORES = (Store.FILESYSTEM, Store.ARTDAQDB, Store.UCONDB)
 
