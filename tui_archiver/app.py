@@ -108,6 +108,7 @@ class ConsoleApp(App[int], inherit_bindings=False):
         self.theme = theme_for(colours, self.memory.theme, low_bandwidth=self.options.low_bandwidth)
         self.set_keymap(self.keymap.textual())
         self.book.view = self._remembered_view()
+        self.app_resume_signal.subscribe(self, lambda _: self.action_redraw())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGHUP, signal.SIGTERM):
             loop.add_signal_handler(number, self.hang_up)
@@ -137,7 +138,7 @@ class ConsoleApp(App[int], inherit_bindings=False):
         self.events.extend(events)
         self.loaded = True
         if not self.memory.history and not events:
-            self.say("? explains every key; i imports the marked runs, :archive does all that is due")
+            self.say("? explains every key; v marks a range, i imports it; :archive does all")
         self._catch_up()
         seconds = 1.0 if self.options.low_bandwidth else POLL_SECONDS
         self.poller = Poller(self, self.archive, revision, seconds)

@@ -41,6 +41,7 @@ def propose(app: ConsoleApp, kind: str, runs: Sequence[int] | None, options: Job
 
         return start
 
+    app.say(f"{kind}: finding out what there is to do {app.glyphs.ellipsis}")
     app.ask(f"plan.{kind}", lambda: _plan(app.archive, kind, runs, wish), planned)
 
 
@@ -86,9 +87,7 @@ def held_lines(plan: Plan) -> list[str]:
     """The runs that stay as they are, by reason."""
     reasons: dict[str, list[int]] = {}
     for step in plan.held:
-        reasons.setdefault(f"{step.state.value}: {step.reason}" if step.reason else step.state.value, []).append(
-            step.run
-        )
+        reasons.setdefault(step.reason or step.state.value, []).append(step.run)
     lines = [f"stays: {ranges(numbers, 4)}  {reason}" for reason, numbers in sorted(reasons.items())]
     return ["", *lines] if lines else []
 
