@@ -332,6 +332,17 @@ def test_an_account_that_may_not_write_sees_what_the_ledger_remembers() -> None:
             found = (Ledger.open(path, read_only=True), Ledger.in_memory(copy_of=path))
             return str([([run.run for run in one.runs.all()], len(one.notices)) for one in found])
 
+        def refused() -> str:
+            with pytest.raises(ArchiveError) as caught:
+                Ledger.open(path)
+            return caught.value.code.value
+
+        assert as_nobody(refused) == "permission"
+        path.with_name("ledger.sqlite-wal").touch()
+        assert as_nobody(refused) == "permission"
+        path.with_name("ledger.sqlite-wal").unlink()
+        path.with_name("ledger.sqlite.opening").unlink()
+        assert as_nobody(refused) == "permission"
         assert as_nobody(remembered) == "[([5], 1), ([5], 1)]"
         assert not path.with_name("ledger.sqlite-wal").exists()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -146,7 +147,12 @@ def set_aside(place: Path) -> Path:
 @contextmanager
 def _opening(place: Path) -> Iterator[None]:
     """One process at a time opens for writing, so that two do not set the same file aside."""
-    descriptor = os.open(place.with_name(f"{place.name}.opening"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    guard = place.with_name(f"{place.name}.opening")
+    try:
+        descriptor = os.open(guard, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        code = Code.DISK_FULL if error.errno == errno.ENOSPC else Code.PERMISSION
+        raise ArchiveError(code, f"the ledger {place} cannot be opened: {error}", phase=Phase.WRITE) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -155,6 +161,9 @@ def _opening(place: Path) -> Iterator[None]:
 
 
 def _open_for_writing(place: Path, notices: list[str]) -> Database:
+    if place.exists() and not os.access(place, os.W_OK):  # SQLite would open it all the same, and refuse later
+        sentence = f"the ledger {place} may not be written by this account"
+        raise ArchiveError(Code.PERMISSION, sentence, phase=Phase.WRITE)
     unclean = place.with_name(f"{place.name}-wal").exists()
     try:
         database = Database(place)
