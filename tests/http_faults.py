@@ -174,6 +174,11 @@ class FaultyProxy(_Listener):
                 while upstream.recv(65536):
                     continue
 
+    def wait_until_closed(self) -> None:
+        """Until every connection taken so far is closed on this side."""
+        for thread in list(self._threads):
+            thread.join(timeout=10)
+
     def wait_for_the_end(self, connection: socket.socket) -> None:
         """Until the client or the test gives up."""
         with contextlib.suppress(OSError):

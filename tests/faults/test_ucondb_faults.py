@@ -114,6 +114,19 @@ def test_a_read_cut_in_its_body_is_repeated(url: str) -> None:
         assert len(proxy.requests) == 2
 
 
+def test_a_connection_that_the_server_has_closed_meanwhile_is_not_used(url: str) -> None:
+    def answer_and_close(proxy: FaultyProxy, connection: socket.socket, request: http_faults.Message) -> bool:
+        http_faults.pass_on(proxy, connection, request)
+        return False
+
+    with faulty(url, answer_and_close) as (client, proxy):
+        assert client.get(1) == b"the first one"
+        proxy.wait_until_closed()
+        proxy.requests.clear()
+        assert client.put(12000, BLOB).kind is PutKind.STORED
+        assert len(proxy.requests) == 1
+
+
 def test_a_storm_of_503_is_waited_out_or_said(url: str) -> None:
     with faulty(url, *[http_faults.unavailable] * 2) as (client, _):
         assert client.put(12000, BLOB).kind is PutKind.STORED

@@ -10,6 +10,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg2
@@ -76,6 +77,25 @@ def test_a_refused_version_leaves_nothing_behind(storage: Storage) -> None:
     taken = storage.insert(FOLDER, new(b"three", "1", override=True))
     listed = list(storage.versions(FOLDER, "configuration", time.time(), None, None))
     assert [(version.id == taken.id, version.key) for version in listed] == [(True, "1"), (False, None)]
+
+
+class TornFile(io.BytesIO):
+    """A file whose disk fails after the first megabytes."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.tell() > 5 << 20:
+            raise OSError("the disk is gone")
+        return super().read(size)
+
+
+def test_a_body_that_cannot_be_read_to_its_end_leaves_nothing_behind(storage: Storage) -> None:
+    data = os.urandom(9 << 20)
+    torn = new(data, "1")
+    with pytest.raises((OSError, StorageDown)):
+        storage.insert(FOLDER, replace(torn, body=replace(torn.body, file=TornFile(data))))
+    assert storage.by_keys(FOLDER, "configuration", ["1"]) == []
+    stored = storage.insert(FOLDER, torn)
+    assert read(storage, stored.data_key) == data
 
 
 def test_many_threads_put_and_read_at_once(storage: Storage) -> None:
