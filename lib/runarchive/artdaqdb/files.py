@@ -8,6 +8,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from runarchive.errors import ArchiveError, Code
@@ -18,6 +19,7 @@ _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _MISPLACED = frozenset({errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP})
 LOCK_FILE = ".archiver-lock"
 ABANDONED_SECONDS = 600.0
+SYNC_THREADS = 4
 
 
 def failed(error: OSError, phase: Phase, doing: str, run: int | None = None) -> ArchiveError:
@@ -128,12 +130,17 @@ class NewFiles:
             self.sync()
 
     def sync(self) -> None:
-        """Wait until what was added so far is on the disk."""
-        while self._descriptors:
-            descriptor = self._descriptors.pop()
-            try:
-                os.fsync(descriptor)
-            finally:
+        """Wait until what was added so far is on the disk; the filesystem joins waits that overlap into one."""
+        descriptors, self._descriptors = self._descriptors, []
+        try:
+            if len(descriptors) < SYNC_THREADS:
+                for descriptor in descriptors:
+                    os.fsync(descriptor)
+            else:
+                with ThreadPoolExecutor(SYNC_THREADS) as pool:
+                    list(pool.map(os.fsync, descriptors))
+        finally:
+            for descriptor in descriptors:
                 os.close(descriptor)
 
     def drop(self, target: Path) -> None:
