@@ -101,11 +101,28 @@ def test_export_all_in_the_layout_of_the_bulkdownloader(command: Command, record
 def test_what_cannot_be_exported_is_named_and_the_rest_written(command: Command, uri: str, tmp_path: Path) -> None:
     store = FilesystemDB(uri)
     store.insert([NewDocument("RunHistory", name, "7/demo", "7/demo", 7, "a: 1\n") for name in ("boot", "x/../../y")])
-    status, _, talk = command("export", 7, "--out", tmp_path / "out")
+    status, out, talk = command("export", 7, "--out", tmp_path / "out")
     assert status == ExitCode.FAILED
     assert "x/../../y" in talk
+    assert ": 1 files" in out
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["boot.fcl"]
     assert not list(tmp_path.glob("y*"))
+
+
+def test_a_name_that_climbs_matters_only_where_it_becomes_a_directory(
+    command: Command, uri: str, tmp_path: Path
+) -> None:
+    FilesystemDB(uri).insert([NewDocument("RunHistory", "boot", "7/../../x", "7/../../x", 7, "a: 1\n")])
+    assert command("export", 7, "--out", tmp_path / "out" / "flat")[0] == ExitCode.DONE
+    assert command("export", 7, "--out", tmp_path / "out" / "bulk", "--layout", "bulkdownloader")[0] == ExitCode.FAILED
+    assert [path.name for path in tmp_path.rglob("*.fcl")] == ["boot.fcl"]
+
+
+def test_a_file_that_no_index_can_hold_is_unreadable_alone(command: Command, records: Path, tmp_path: Path) -> None:
+    command("import", *directories(records))
+    (tmp_path / "db/RunHistory" / f"{'ab' * 12}.json").write_text("[")
+    found = json.loads(command("check", "--json")[1])["findings"]
+    assert [one["kind"] for one in found] == ["unreadable"]
 
 
 def test_a_run_under_two_names_needs_a_choice(command: Command, uri: str, tmp_path: Path) -> None:

@@ -119,7 +119,8 @@ class TestMadeByTheLibrary:
         layout = "bulkdownloader" if mode == "bulk" else "flat"
         for run, name in RUNS.items():
             out = tmp_path / run
-            assert write_export(export_configuration(store, f"{run}/{name}"), f"{run}/{name}", out, layout) == ()
+            export = export_configuration(store, f"{run}/{name}")
+            assert write_export(export, f"{run}/{name}", out, layout) == (len(export.files), ())
             ours = {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
             directory = peer / "exports" / stage / mode / run
             theirs = {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*.fcl")}

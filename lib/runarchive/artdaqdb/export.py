@@ -101,12 +101,12 @@ def file_paths(
     `flat` puts `<entity>.fcl` side by side; `bulkdownloader` puts all but SystemLayout into a directory named like the
     configuration without the digits at its end.
     """
-    folder = configuration.partition("/")[2].rstrip("0123456789")
+    folder = configuration.partition("/")[2].rstrip("0123456789") if layout == "bulkdownloader" else ""
     placed: dict[str, ExportedFile] = {}
     refused: list[tuple[str, str]] = []
     for one in export.files:
-        inside = layout == "bulkdownloader" and one.collection != SYSTEM_LAYOUT
-        path = f"{folder}/{one.entity}.fcl" if inside and folder else f"{one.entity}.fcl"
+        inside = folder and one.collection != SYSTEM_LAYOUT
+        path = f"{folder}/{one.entity}.fcl" if inside else f"{one.entity}.fcl"
         if "/" in one.entity or "\0" in one.entity or folder in {".", ".."} or "/" in folder:
             refused.append((one.entity, f"{path!r} would leave the output directory"))
         elif path in placed:
@@ -116,8 +116,10 @@ def file_paths(
     return list(placed.items()), refused
 
 
-def write_export(export: Export, configuration: str, out: Path, layout: str = "flat") -> tuple[tuple[str, str], ...]:
-    """Write the files below `out`, made if needed; returns every failure, those of the export included."""
+def write_export(
+    export: Export, configuration: str, out: Path, layout: str = "flat"
+) -> tuple[int, tuple[tuple[str, str], ...]]:
+    """Write the files below `out`, made if needed; returns how many, and every failure, the export's included."""
     placed, refused = file_paths(export, configuration, layout)
     with os_errors(Phase.WRITE, f"cannot write to {out}"):
         out.mkdir(parents=True, exist_ok=True)
@@ -126,4 +128,4 @@ def write_export(export: Export, configuration: str, out: Path, layout: str = "f
             target.parent.mkdir(exist_ok=True)
             with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o666), "wb") as file:
                 file.write(one.text.encode("utf-8", "surrogateescape"))
-    return (*export.failures, *refused)
+    return len(placed), (*export.failures, *refused)

@@ -106,8 +106,9 @@ def _rows(entry: Entry) -> set[tuple[str, str]]:
 def _disagreements(db: DatabaseDirectory, collection: str, index: Index, files: set[str]) -> Iterator[Finding]:
     facts = _facts(index)
     for oid in sorted(files - set(index.ouid)):
-        message = "it is not in the index, so nothing finds it"
-        yield Finding("unindexed", f"{collection}/{oid}.json", message, REINDEX)
+        if not db.read(collection, oid, whole=False).problem:
+            message = "it is not in the index, so nothing finds it"
+            yield Finding("unindexed", f"{collection}/{oid}.json", message, REINDEX)
     for oid in sorted(facts.keys() - files):
         message = "the index names it and there is no such file; the C++ fails on its whole configuration"
         yield Finding(

@@ -238,20 +238,20 @@ def _export(args: argparse.Namespace, store: ArtdaqStore) -> int:
     failed = 0
     for name, out in _names(args, store):
         export = export_configuration(store, name)
-        failures = write_export(export, name, out, args.layout)
+        written, failures = write_export(export, name, out, args.layout)
         failed += len(failures)
         rows.append(
             {
                 "name": name,
                 "out": str(out),
-                "files": len(export.files),
+                "files": written,
                 "failures": [{"what": what, "reason": reason} for what, reason in failures],
             }
         )
         for what, reason in failures:
             talk(f"{clean(name)}: {clean(what)}: {clean(reason)}")
         if not args.json:
-            emit(f"{clean(name)}: {len(export.files)} files in {out}")
+            emit(f"{clean(name)}: {written} files in {out}")
     if args.json:
         emit_json({"exports": rows})
     return ExitCode.FAILED if failed else ExitCode.DONE
