@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runarchive.artdaqdb import bson_records
-from runarchive.artdaqdb.documents import record
-from runarchive.artdaqdb.mongodb_encode import encode_body, encode_new
+from runarchive.artdaqdb.documents import known_text, record
+from runarchive.artdaqdb.mongodb_encode import content_digest, encode_body, encode_new
 from runarchive.artdaqdb.store import NewDocument
 from runarchive.errors import ArchiveError
 from runarchive.fhicl.parser import FhiclError
+from runarchive.fhicl.printer import print_fhicl
 
 AT = "2026-11-21T07:25:23.431+0000"
 TEXTS = [
@@ -70,3 +71,37 @@ def test_the_librarys_probes(golden_mongodb: Path) -> None:
 def test_nesting_beyond_reason_is_refused_not_crashed() -> None:
     with pytest.raises(ArchiveError):
         encode_body("a: " + "[" * 20000 + "]" * 20000 + "\n")
+
+
+def assert_known_text_is_what_reading_gives(text: str) -> None:
+    """What is known of encoded bytes is what decoding and printing them gives."""
+    try:
+        raw = encode_new(new(text), AT)
+    except ArchiveError:
+        return
+    content, _ = bson_records.take_document(raw)
+    known = known_text(content_digest(content, as_library=True))
+    document = bson_records.decode(content, as_library=True)
+    try:
+        printed = print_fhicl(document.table("data"), document.table("metadata"))
+    except ArchiveError:
+        assert known is None
+    else:
+        assert known in (None, printed)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_what_is_known_of_each_construct(text: str) -> None:
+    assert_known_text_is_what_reading_gives(text)
+
+
+@given(st.text(st.sampled_from("ab01 :{}[],#\"'\n@._/")))
+def test_what_is_known_of_any_text(text: str) -> None:
+    assert_known_text_is_what_reading_gives(text)
+
+
+def test_what_is_known_of_the_librarys_probes(golden_mongodb: Path) -> None:
+    for path in sorted((golden_mongodb / "probe" / "in").glob("*.fcl")):
+        assert_known_text_is_what_reading_gives(path.read_bytes().decode("utf-8", "surrogateescape"))
+    content, _ = bson_records.take_document(encode_new(new("a: 1\n"), AT))
+    assert known_text(content_digest(content, as_library=True)) == "\na: 1 \n"

@@ -174,7 +174,12 @@ def _encode(text: str) -> Encoded:
 
 def remember(made: Encoded) -> None:
     """Know these bytes again when a store gives them back: they print as what they were made from."""
-    _known.get(content_key("{\n" + made.members), lambda: made.canonical)
+    know(content_key("{\n" + made.members), made.canonical)
+
+
+def know(content: bytes, canonical: str) -> None:
+    """Remember the canonical text of a body by the digest of its stored form."""
+    _known.get(content, lambda: canonical)
 
 
 _known: ContentCache[str] = ContentCache(len)

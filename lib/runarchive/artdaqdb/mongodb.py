@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 
@@ -16,9 +18,9 @@ from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
 from runarchive.artdaqdb import bson_records, mongodb_listing
-from runarchive.artdaqdb.documents import ContentCache, now, record_id, stored
+from runarchive.artdaqdb.documents import ContentCache, UnreadPairs, known_text, now, record_id, stored
 from runarchive.artdaqdb.mongodb_care import inspect, make_site_indexes, validate
-from runarchive.artdaqdb.mongodb_encode import encode_new
+from runarchive.artdaqdb.mongodb_encode import content_digest, encode_new
 from runarchive.artdaqdb.mongodb_errors import told, usable_uri
 from runarchive.artdaqdb.mongodb_uri import client_options, parse_uri
 from runarchive.artdaqdb.store import (
@@ -31,7 +33,7 @@ from runarchive.artdaqdb.store import (
 )
 from runarchive.artdaqdb.system_metadata import metadata_document
 from runarchive.errors import ArchiveError, Code
-from runarchive.fhicl.pairs import Pairs
+from runarchive.fhicl.pairs import Pairs, Value
 from runarchive.model import Phase, Store
 
 DUPLICATE_KEY = 11000
@@ -239,17 +241,25 @@ class MongoDB:
 def _stored(raw: bytes, collection: str, *, as_library: bool = False) -> StoredDocument:
     """A record out of its BSON; a `document` seen before is not decoded again."""
     content, rest = bson_records.take_document(raw)
-    key = blake2b(content, digest_size=20, person=b"library" if as_library else b"exact").digest() if content else b""
+    key = content_digest(content, as_library=as_library) if content else b""
     try:
         record = bson_records.decode(rest, as_library=as_library)
+        if content and known_text(key) is not None:
+            found = stored(record, oid=record_id(record), collection=collection, content=key)
+            return replace(found, record=UnreadPairs(lambda: _with_document(record, content, as_library)))
         if content:
-            decode = bson_records.decode
-            _, document = _read_bodies.get(key, lambda: (len(content), decode(content, as_library=as_library)))
+            make = partial(bson_records.decode, content, as_library=as_library)
+            _, document = _read_bodies.get(key, lambda: (len(content), make()))
             record.items.insert(1, ("document", document))
     except ArchiveError as error:
         oid = bson_records.id_of(raw)
         return StoredDocument(oid, collection, (), "", (), (), Pairs(), f"{collection}/{oid}: {error.message}")
     return stored(record, oid=record_id(record) or str(record.get("_id")), collection=collection, content=key)
+
+
+def _with_document(record: Pairs, content: bytes, as_library: bool) -> list[tuple[str, Value]]:
+    document = bson_records.decode(content, as_library=as_library)
+    return [record.items[0], ("document", document), *record.items[1:]]
 
 
 def _is_known_id(failure: dict[str, Any]) -> bool:

@@ -5,15 +5,19 @@ The bytes are those that `bson_records` makes of `documents.body` and `documents
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from functools import lru_cache
+from hashlib import blake2b
 
 from runarchive.artdaqdb import bson_records
 from runarchive.artdaqdb.bson_records import frame
-from runarchive.artdaqdb.documents import ContentCache, body, content_key, document_id
+from runarchive.artdaqdb.documents import ContentCache, body, content_key, document_id, know
 from runarchive.artdaqdb.store import NOT_PROVIDED, NewDocument
+from runarchive.errors import ArchiveError
 from runarchive.fhicl.grammar import SCALARS, SEQUENCE, TABLE
 from runarchive.fhicl.parser import parse
+from runarchive.fhicl.printer import canonical
 from runarchive.fhicl.source import INCLUDE_KEY
 from runarchive.fhicl.tree import NO_REMARK, PROTECTIONS, UNPROTECTED, FhiclDocument, Node, Tree
 
@@ -33,14 +37,25 @@ def encode_new(new: NewDocument, at: str) -> bytes:
 
 
 def encode_body(text: str) -> bytes:
-    """The members `document` and `comments` of a FHiCL text; raises FhiclError where the parser refuses it."""
+    """The members `document` and `comments` of a FHiCL text; raises FhiclError where the parser refuses it.
+
+    What the library could not load again is stored all the same, and not known when it comes back.
+    """
     document = parse(text)
     if not document.tree.source.is_plain:
         return b"".join(bson_records.member(name, value) for name, value in body(text).items)
     try:
-        return _document(document)
+        stored, comments = _document(document)
     except RecursionError:
         return b"".join(bson_records.member(name, value) for name, value in body(text).items)
+    with contextlib.suppress(ArchiveError):
+        know(content_digest(stored, as_library=True), canonical(text))
+    return b"\x03document\x00" + stored + comments
+
+
+def content_digest(document: bytes, *, as_library: bool) -> bytes:
+    """What the member `document` is known by; read exactly or as the library reads it, it may differ."""
+    return blake2b(document, digest_size=20, person=b"library" if as_library else b"exact").digest()
 
 
 def _string(name: str, text: str) -> bytes:
@@ -58,17 +73,18 @@ def _array(name: str, elements: list[bytes]) -> bytes:
 _BARE = {kind: frame([_string("type", kind), _string("comment", ""), _string("annotation", "")]) for kind in SCALARS}
 
 
-def _document(document: FhiclDocument) -> bytes:
+def _document(document: FhiclDocument) -> tuple[bytes, bytes]:
+    """The content of the member `document`, and the member `comments`."""
     tree = document.tree
     parts = (("prolog", tree.prolog), ("main", tree.main))
     data = [_table(name, [_data(key, node) for key, node in part]) for name, part in parts]
     metadata = [_part(tree, name, part) for name, part in parts]
-    stored = _table("document", [_table("data", data), _table("metadata", metadata), _array("search", [])])
+    stored = frame([_table("data", data), _table("metadata", metadata), _array("search", [])])
     comments = [
         _table(str(place), [b"\x10linenum\x00" + _int32(line), _string("value", comment)])
         for place, (line, comment) in enumerate(document.comments)
     ]
-    return stored + _array("comments", comments)
+    return stored, _array("comments", comments)
 
 
 def _data(name: str, node: Node) -> bytes:
