@@ -13,18 +13,19 @@ from tests.tui.stand_in import NOW, StandIn
 from tui_archiver.screens.doctor import DoctorScreen
 
 SIZES = [(80, 24), (120, 40)]
-SCREENS = {
+WALK = {
     "runs": (),
-    "jobs": ("down", "down", "down", "down", "i", "y", "2"),
     "failures": ("3", "enter"),
-    "compare": ("c", "tab", "n"),
+    "compare": ("1", "c", "tab", "n"),
     "recovery": ("5",),
     "log": ("9",),
     "doctor": ("0",),
-    "detail": ("j", "enter"),
-    "help": ("question_mark",),
-    "confirm": ("down", "down", "down", "down", "v", "down", "down", "down", "i"),
+    "detail": ("1", "j", "enter"),
+    "help": ("escape", "question_mark"),
+    "confirm": ("escape", "down", "down", "down", "v", "down", "down", "down", "i"),
+    "jobs": ("y", "2"),
 }
+"""The screens with the keys that lead from each to the next."""
 
 
 @pytest.fixture(autouse=True)
@@ -33,18 +34,18 @@ def _same_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-@pytest.mark.parametrize("name", SCREENS)
-async def test_picture(name: str, size: tuple[int, int]) -> None:
+async def test_pictures_of_all_screens(size: tuple[int, int]) -> None:
     archive = StandIn()
     archive.push(Event(1, NOW, Severity.WARNING, "put: no answer in 10 s, attempt 3", 18193))
     async with console(archive, size) as (app, pilot):
-        for key in SCREENS[name]:
-            await press(pilot, key)
-        if name == "jobs":
-            await until(pilot, lambda: any(job.state is JobState.RUNNING for job in app.jobs.values()))
-            await until(pilot, lambda: "18004" in screen_text(app))
-        await settled(pilot)
-        check_snapshot(f"{name}-{size[0]}x{size[1]}.txt", screen_text(app))
+        for name, keys in WALK.items():
+            for key in keys:
+                await press(pilot, key)
+            if name == "jobs":
+                await until(pilot, lambda: any(job.state is JobState.RUNNING for job in app.jobs.values()))
+                await until(pilot, lambda: "18004" in screen_text(app))
+            await settled(pilot)
+            check_snapshot(f"{name}-{size[0]}x{size[1]}.txt", screen_text(app))
 
 
 async def test_runs_in_sixteen_colours() -> None:

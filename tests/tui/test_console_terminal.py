@@ -87,6 +87,7 @@ def test_the_whole_job_in_eighty_by_twenty_four(tmp_path: Path, server: Server, 
     link.unlink()
     terminal.press("r")
     yes(terminal, r"Retry: 1 run\?")
+    terminal.wait_for(r"job 2 ended: 1 done, 0 failed")
     terminal.wait_for(r"no run has failed")
 
     server.stop()
