@@ -368,6 +368,8 @@ def test_a_served_put_is_on_disk_and_a_signal_ends_it_cleanly(tmp_path: Path) ->
         _, talk = server.communicate(timeout=20)
     assert server.returncode == 0
     assert "finishing" in talk
+    assert "'writer' in folder 'f': put 'o' key '1': version 1, 1 bytes" in talk
+    assert "secret" not in talk
     assert "Traceback" not in talk
     client = open_client(f"embedded://{tmp_path}/u.sqlite", "f", "o")
     assert client.get(1) == b"x"

@@ -175,7 +175,8 @@ def _serve(args: argparse.Namespace) -> int:
             raise UsageError(str(error)) from None
     server = RunningServer(
         UconApp(
-            storage, users, prefix="/" + args.prefix.strip("/"), read_only=args.read_only, allow_drop=args.allow_drop
+            storage, users, prefix="/" + args.prefix.strip("/"), read_only=args.read_only, allow_drop=args.allow_drop,
+            log_writing=True,
         ),
         host=args.host, port=args.port, threads=args.threads, max_body=args.max_upload << 20,
         certificate=str(args.tls_cert or ""), private_key=str(args.tls_key or ""),

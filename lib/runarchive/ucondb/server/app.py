@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from runarchive.ucondb.digest import parse_parameters
 from runarchive.ucondb.server import pages
 from runarchive.ucondb.server.body import BodyError, kept
 from runarchive.ucondb.server.http import (
@@ -55,7 +56,7 @@ class UconApp:
     """One server's answers.
 
     `read_only` refuses all writing, `open_writing` asks nobody for credentials, `allow_drop` lets `create_folder` empty
-    a folder that exists.
+    a folder that exists, `log_writing` logs who wrote what and who was refused.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class UconApp:
         read_only: bool = False,
         open_writing: bool = False,
         allow_drop: bool = False,
+        log_writing: bool = False,
     ) -> None:
         self.storage = storage
         self.prefix = prefix
@@ -74,6 +76,7 @@ class UconApp:
         self._read_only = read_only
         self._open_writing = open_writing
         self._allow_drop = allow_drop
+        self._log_writing = log_writing
         self._calls: dict[str, Callable[[Request], Response]] = {
             "version": lambda request: text(VERSION),
             "probe": lambda request: text("OK", headers=EXTRA_HEADERS),
@@ -245,6 +248,7 @@ class UconApp:
         with kept(request.body) as body:
             new = NewVersion(object_name, body, tv, key, tags, request.flag("override"))
             version = self.storage.insert(folder, new)
+        self._note(request, f"put {object_name!r} key {key!r}: version {version.id}, {version.data_size} bytes")
         if request.flag("full_meta"):
             return json_text(metadata(version, folder.qualified))
         return text(str(version.id))
@@ -262,6 +266,7 @@ class UconApp:
         else:
             version = self._find(request, folder, self._object(request, folder))
         self.storage.add_tag(folder, version.id, tag)
+        self._note(request, f"tag {tag!r} of version {version.id}")
         return text("OK")
 
     def _create_folder(self, request: Request) -> Response:
@@ -281,6 +286,7 @@ class UconApp:
             )
         except RoleMissing as error:
             raise bad_request(str(error)) from None
+        self._note(request, "create folder, dropping the old one" if drop else "create folder")
         return text("OK", headers=EXTRA_HEADERS)
 
     def _writable(self) -> None:
@@ -296,10 +302,17 @@ class UconApp:
         if judgement is Judgement.ACCEPTED:
             return
         headers: Headers = EXTRA_HEADERS
-        if judgement is not Judgement.REFUSED:
+        if judgement is Judgement.REFUSED:
+            self._note(request, "refused: wrong credentials")
+        else:
             stale = judgement is Judgement.STALE
             headers = (*headers, ("WWW-Authenticate", self._guard.challenge(realm, stale=stale)))
         raise HttpError(text("Authorization required", "401 Unauthorized", headers=headers))
+
+    def _note(self, request: Request, what: str) -> None:
+        if self._log_writing:
+            user = parse_parameters(request.authorization.partition(" ")[2]).get("username", "")
+            _log.info("%r in folder %r: %s", user, request.one("folder"), what)
 
     def _folder_and_object(self, request: Request, missing: str = "") -> tuple[FolderName, str]:
         name, object_name = request.one("folder"), request.one("object")
