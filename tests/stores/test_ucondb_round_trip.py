@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import gc
 import io
 import json
 import os
 import random
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -136,6 +138,18 @@ def test_an_answered_put_is_on_disk(tmp_path: Path) -> None:
     assert connection.execute("pragma journal_mode").fetchone() == ("wal",)
     assert connection.execute("pragma synchronous").fetchone() == (2,)
     storage.close()
+
+
+def test_threads_that_have_ended_keep_no_connection(tmp_path: Path) -> None:
+    client = open_client(f"embedded://{tmp_path}/u.sqlite", "f", "o")
+    client.put(1, b"x")
+    for _ in range(20):
+        thread = threading.Thread(target=client.get, args=(1,))
+        thread.start()
+        thread.join()
+    gc.collect()
+    assert len(client._transport._wire._connections) <= 1
+    client.close()
 
 
 def test_a_cache_of_another_object_is_not_used(served: tuple[str, str | None]) -> None:

@@ -11,6 +11,7 @@ import select
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,13 +70,14 @@ class Wire:
         self.timeout = timeout
         self._context = _tls_context(verify, client_cert) if self._parts.scheme == "https" else None
         self._local = threading.local()
-        self._connections: list[http.client.HTTPConnection] = []
+        # Weak: the connection of a thread that has ended goes with it.
+        self._connections: weakref.WeakSet[http.client.HTTPConnection] = weakref.WeakSet()
         self._lock = threading.Lock()
 
     def close(self) -> None:
         """Close the connections of all threads."""
         with self._lock:
-            for connection in self._connections:
+            for connection in list(self._connections):
                 connection.close()
             self._connections.clear()
         self._local = threading.local()
@@ -127,7 +129,7 @@ class Wire:
                 )
             self._local.connection = connection
             with self._lock:
-                self._connections.append(connection)
+                self._connections.add(connection)
         if connection.sock is not None and select.select([connection.sock], [], [], 0)[0]:
             connection.close()
         if connection.sock is None:
