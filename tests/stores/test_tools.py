@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -12,6 +15,7 @@ import pytest
 
 from runarchive.artdaqdb.documents import canonical_text
 from runarchive.artdaqdb.export import export_configuration
+from runarchive.artdaqdb.files import locked
 from runarchive.artdaqdb.store import ArtdaqStore, NewDocument, open_store
 from runarchive.artdaqdb.tool_programs import ToolRun
 from runarchive.artdaqdb.tools import ToolsStore, loadable, loader_problem
@@ -167,6 +171,36 @@ def test_a_run_cut_off_is_known_by_its_originals(opened: Open, monkeypatch: pyte
     store.insert([new("boot"), new("schema", "s: {}\n"), new("originals", "o: {}\n"), new("metadata")])
     calls = Path(os.environ["FAKE_CHILD"]).read_text().splitlines()
     assert calls == ["originals.fcl", "boot.fcl metadata.fcl", "schema.fcl"]
+
+
+IMPORTER = """
+import sys
+from runarchive.artdaqdb.store import NewDocument, open_store
+store = open_store(sys.argv[1], timeout=6, use_tools=True)
+store.insert([NewDocument("RunHistory", "boot", "7/c", "7/c", 7, "a: 1\\n")])
+"""
+
+
+def test_a_tool_that_outlives_its_importer_keeps_the_lock(
+    tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_TOOLS", "hang")
+    importer = subprocess.Popen([sys.executable, "-c", IMPORTER, f"filesystemdb://{tmp_path}/db"])
+    limit = time.monotonic() + 20
+    while not (tmp_path / "child").exists() or not (tmp_path / "child").read_text():
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+    importer.kill()
+    importer.wait()
+    child = int((tmp_path / "child").read_text())
+    try:
+        with pytest.raises(ArchiveError) as caught, locked(tmp_path / "db", 0.1):
+            pass
+        assert caught.value.code is Code.LOCK_HELD
+    finally:
+        os.killpg(os.getpgid(child), signal.SIGKILL)
+    with locked(tmp_path / "db", 20):
+        pass
 
 
 @pytest.mark.parametrize(

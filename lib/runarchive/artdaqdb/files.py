@@ -73,10 +73,11 @@ def _open_for_lock(directory: Path) -> int:
 
 
 @contextlib.contextmanager
-def locked(directory: Path, seconds: float) -> Iterator[None]:
+def locked(directory: Path, seconds: float) -> Iterator[int]:
     """Hold the directory's lock against every other thread and process.
 
-    The kernel frees it when the holder dies. Raises ArchiveError(LOCK_HELD) after `seconds`.
+    The kernel frees it when the holder dies, and every process that was given the descriptor this yields. Raises
+    ArchiveError(LOCK_HELD) after `seconds`.
     """
     descriptor = _open_for_lock(directory)
     try:
@@ -91,7 +92,7 @@ def locked(directory: Path, seconds: float) -> Iterator[None]:
                     raise ArchiveError(Code.LOCK_HELD, message, store=Store.ARTDAQDB, phase=Phase.WRITE) from None
                 time.sleep(pause)
                 pause = min(pause * 2, 0.05)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 

@@ -21,7 +21,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from runarchive.errors import ArchiveError, Code
 from runarchive.model import Phase, Store
@@ -30,6 +30,8 @@ LOADER = "bulkloader"
 DOWNLOADER = "bulkdownloader"
 PASSED_ON = ("LD_LIBRARY_PATH", "PYTHONPATH", "ARTDAQ_DATABASE_DATADIR", "ARTDAQ_DATABASE_CONFDIR", "TZ")
 """Variables of this process that the tools need on the other host too."""
+
+Descriptors: TypeAlias = tuple[int, ...]
 
 _SSH_FAILED = 255
 _TIMED_OUT = (124, 137)
@@ -50,10 +52,13 @@ class ToolRun:
 class Programs(Protocol):
     """The two programs, wherever they run. Everything raises ArchiveError(store=ARTDAQDB)."""
 
-    def load(self, files: Mapping[str, bytes], arguments: Sequence[str]) -> ToolRun:
-        """Run bulkloader on these files; `-p DIRECTORY` is added to the arguments."""
+    def load(self, files: Mapping[str, bytes], arguments: Sequence[str], held: Descriptors = ()) -> ToolRun:
+        """Run bulkloader on these files; `-p DIRECTORY` is added to the arguments.
 
-    def download(self, arguments: Sequence[str]) -> tuple[ToolRun, dict[str, bytes]]:
+        The program inherits the descriptors `held`, where it runs on this host.
+        """
+
+    def download(self, arguments: Sequence[str], held: Descriptors = ()) -> tuple[ToolRun, dict[str, bytes]]:
         """Run bulkdownloader; the files it wrote, by path below its directory."""
 
     def find(self) -> str:
@@ -74,7 +79,13 @@ class Setting:
         return f"{self.tools_dir.rstrip('/')}/{name}" if self.tools_dir else name
 
     def run(
-        self, command: Sequence[str], *, seconds: float, stdin: bytes = b"", env: Mapping[str, str] | None = None
+        self,
+        command: Sequence[str],
+        *,
+        seconds: float,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        held: Descriptors = (),
     ) -> subprocess.CompletedProcess[bytes]:
         """Run one command to its end, or kill its whole process group at the time limit or an interrupt."""
         try:
@@ -85,6 +96,7 @@ class Setting:
                 stderr=subprocess.PIPE,
                 env=None if env is None else dict(env),
                 cwd=tempfile.gettempdir(),
+                pass_fds=held,
                 start_new_session=True,
             )
         except OSError as error:
@@ -124,22 +136,22 @@ class LocalPrograms:
             environment["LD_LIBRARY_PATH"] = ":".join(part for part in libraries if part)
         return environment
 
-    def _run(self, name: str, arguments: Sequence[str]) -> ToolRun:
+    def _run(self, name: str, arguments: Sequence[str], held: Descriptors) -> ToolRun:
         setting = self._setting
         command = [setting.program(name), *arguments]
-        return setting.told(setting.run(command, seconds=setting.seconds, env=self._environment()))
+        return setting.told(setting.run(command, seconds=setting.seconds, env=self._environment(), held=held))
 
-    def load(self, files: Mapping[str, bytes], arguments: Sequence[str]) -> ToolRun:
+    def load(self, files: Mapping[str, bytes], arguments: Sequence[str], held: Descriptors = ()) -> ToolRun:
         """See `Programs`."""
         with tempfile.TemporaryDirectory(prefix="bulkload-") as directory:
             for name, data in files.items():
                 (Path(directory) / name).write_bytes(data)
-            return self._run(LOADER, [*arguments, "-p", directory])
+            return self._run(LOADER, [*arguments, "-p", directory], held)
 
-    def download(self, arguments: Sequence[str]) -> tuple[ToolRun, dict[str, bytes]]:
+    def download(self, arguments: Sequence[str], held: Descriptors = ()) -> tuple[ToolRun, dict[str, bytes]]:
         """See `Programs`."""
         with tempfile.TemporaryDirectory(prefix="bulkdownload-") as directory:
-            done = self._run(DOWNLOADER, [*arguments, "-p", directory])
+            done = self._run(DOWNLOADER, [*arguments, "-p", directory], held)
             found = {}
             for path in sorted(Path(directory).rglob("*")):
                 if path.is_file() and not path.is_symlink():
@@ -219,14 +231,14 @@ class RemotePrograms:
         command = f"tar -xf - -C {shlex.quote(directory)}"
         self._checked(command, "tar", stdin=_packed(files), seconds=self._setting.seconds + _SLACK_SECONDS)
 
-    def load(self, files: Mapping[str, bytes], arguments: Sequence[str]) -> ToolRun:
+    def load(self, files: Mapping[str, bytes], arguments: Sequence[str], held: Descriptors = ()) -> ToolRun:
         """See `Programs`."""
         with self._directory() as directory:
             script = self._script(LOADER, [*arguments, "-p", f"{directory}/files"])
             self._send(directory, {"run": script} | {f"files/{name}": data for name, data in files.items()})
             return self._run(directory)
 
-    def download(self, arguments: Sequence[str]) -> tuple[ToolRun, dict[str, bytes]]:
+    def download(self, arguments: Sequence[str], held: Descriptors = ()) -> tuple[ToolRun, dict[str, bytes]]:
         """See `Programs`."""
         with self._directory() as directory:
             self._send(directory, {"run": self._script(DOWNLOADER, [*arguments, "-p", f"{directory}/files"])})

@@ -106,16 +106,19 @@ class ToolsStore:
         self._direct.close()
 
     @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """bulkloader rewrites the index of a FilesystemDB without a lock: nobody else of ours may write meanwhile."""
+    def _alone(self) -> Iterator[tuple[int, ...]]:
+        """bulkloader rewrites the index of a FilesystemDB without a lock: nobody else of ours may write meanwhile.
+
+        The descriptors are for the tool: if this process is killed, the lock stays until the tool ends too.
+        """
         if not self._on_files:
-            yield
+            yield ()
             return
         self._direct.fold()
         path = Path(self._direct.uri.removeprefix("filesystemdb://"))
         path.mkdir(parents=True, exist_ok=True)
-        with locked(path, LOCK_SECONDS):
-            yield
+        with locked(path, LOCK_SECONDS) as descriptor:
+            yield (descriptor,)
 
     def insert(self, documents: Sequence[NewDocument]) -> None:
         """Store documents through bulkloader, one call a run, and read every one back from the database.
@@ -148,8 +151,8 @@ class ToolsStore:
         run, _, name = configuration.partition("/")
         files = {f"{new.entity}.fcl": new.text.encode("utf-8") for new in group}
         threads = "1" if self._on_files else "2"
-        with self._alone():
-            done = self._programs.load(files, ["-r", run, "-c", name, "-t", threads])
+        with self._alone() as held:
+            done = self._programs.load(files, ["-r", run, "-c", name, "-t", threads], held)
         missing = self._missing(configuration, group)
         problem = loader_problem(done, len(group))
         if missing or problem:
@@ -173,8 +176,8 @@ class ToolsStore:
 
     def _compare(self, configuration: str, documents: Sequence[StoredDocument]) -> None:
         run, _, name = configuration.partition("/")
-        with self._alone():
-            done, files = self._programs.download(["-r", run, "-c", name, "-t", "1"])
+        with self._alone() as held:
+            done, files = self._programs.download(["-r", run, "-c", name, "-t", "1"], held)
         exported = {Path(path).name.removesuffix(".fcl"): data for path, data in files.items()}
         wanted = exportable(documents)
         lost = sorted(entity for entity in wanted if entity not in exported)
