@@ -395,6 +395,15 @@ class TestCheck:
         store.insert_records([twin])
         assert [(one.kind, one.advice) for one in check_store(store) if one.run == 12] == [("double", True)]
 
+    def test_a_document_of_no_configuration_is_told(self, store: ArtdaqStore) -> None:
+        import_run(store, wanted())
+        orphan = record(new(12, "tpc02", "a: 1\n"), "2017-07-18T12:48:10.123-0500")
+        orphan.set("configurations", [])
+        store.insert_records([orphan])
+        (fault,) = self.faults(store)
+        assert fault.kind == "orphan"
+        assert "tpc02" in fault.message
+
     def test_a_document_that_cannot_be_exported_is_told(self, store: ArtdaqStore) -> None:
         broken = record(new(12, "boot", "a: 1\n"), "2017-07-18T12:48:10.123-0500")
         broken.table("document").set("metadata", Pairs())

@@ -6,9 +6,17 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from runarchive.artdaqdb.documents import OLD_ENTITY
+from runarchive.artdaqdb.documents import OLD_ENTITY, content_key
 from runarchive.artdaqdb.export import document_text
-from runarchive.artdaqdb.store import NOT_PROVIDED, SYSTEM_LAYOUT, ArtdaqStore, Finding, StoredDocument, run_of
+from runarchive.artdaqdb.store import (
+    NOT_PROVIDED,
+    RUN_HISTORY,
+    SYSTEM_LAYOUT,
+    ArtdaqStore,
+    Finding,
+    StoredDocument,
+    run_of,
+)
 from runarchive.errors import ArchiveError
 from runarchive.fhicl.convert import convert_record
 from runarchive.fhicl.originals import ENTITY as ORIGINALS
@@ -47,7 +55,7 @@ def check_store(store: ArtdaqStore, progress: Callable[[int], None] = lambda cou
 
 
 def _gather(gathered: dict[str, _Configuration], document: StoredDocument) -> None:
-    content = document.content or repr(document.record.get("document")).encode("utf-8", "surrogatepass")
+    content = document.content or content_key(repr(document.record.get("document")))
     for name in dict.fromkeys(name for name, _ in document.configurations):
         if name == NOT_PROVIDED:
             continue
@@ -95,6 +103,10 @@ def _check_document(document: StoredDocument) -> Iterator[Finding]:
     if lacking:
         message = f"it has no {', no '.join(lacking)}: listings of the C++ library fail or miss it"
         yield Finding("malformed", place, message, "correct or remove it with the tool that wrote it", run)
+    if not any(name and name != NOT_PROVIDED for name, _ in document.configurations):
+        message = f"{', '.join(document.entities)} belongs to no configuration: no listing and no export shows it"
+        mend = "give it one with conftool's addConfiguration, or remove it"
+        yield Finding("orphan", place, message, mend, advice=document.collection not in (RUN_HISTORY, SYSTEM_LAYOUT))
 
 
 def _named(document: StoredDocument) -> tuple[tuple[str, bool], ...]:
