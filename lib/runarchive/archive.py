@@ -183,6 +183,10 @@ class Archive:
         self._ledger.jobs.reap()
         self._look.refresh(stores, full=full)
 
+    def glance_at(self, runs: Iterable[int]) -> None:
+        """See the directories of these runs again, also of archived ones, which no look watches; raises nothing."""
+        self._look.glance_at(runs)
+
     def unreachable(self) -> ArchiveError | None:
         """The failure of the first store that the last look could not ask, or None."""
         return next(iter(self._look.failures.values()), None)

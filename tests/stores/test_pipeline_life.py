@@ -100,14 +100,22 @@ def test_a_stop_time_that_comes_late_is_an_update_and_supersedes_only_when_told(
     put_back(site, 1000, whole)
     grown = state(archive)
     assert (grown.state, grown.reason) == (RunState.OUTDATED, "the record grew after its import")
+    assert (grown.marks.artdaqdb, grown.marks.ucondb) == (Mark.UNKNOWN, Mark.VERIFIED)
     outcome = archive.run_job(JobKind.ARCHIVE)
     assert [(run.state, run.reason) for run in outcome.runs] == [(RunState.OUTDATED, "UconDB is older than artdaqDB")]
+    updated = state(archive)
+    assert (updated.marks.artdaqdb, updated.marks.ucondb) == (Mark.VERIFIED, Mark.DIFFERS)
     assert archive.run_job(JobKind.ARCHIVE).runs == (), "nothing overrides by itself"
     explained = archive.explain(1000)
     assert any("--supersede" in way.command for way in explained.exits)
     outcome = archive.run_job(JobKind.MIGRATE, [1000], JobOptions(supersede=True))
     assert [(run.state, run.result) for run in outcome.runs] == [(RunState.ARCHIVED, RunResult.DONE)]
     assert state(archive).marks.ucondb is Mark.VERIFIED
+    with site.opened(1000) as record, (record / "metadata.txt").open("ab") as file:
+        file.write(b"\nDAQInterface stop time: Sat Nov 21 06:29:33 UTC 2026\n")
+    assert state(archive).state is RunState.ARCHIVED, "no look watches what is archived and ended"
+    archive.glance_at([1000])
+    assert state(archive).state is RunState.OUTDATED
     with_stop = unpack(archive_blob(site))
     assert b"stop_time" in (with_stop.file("RunHistory2.fcl") or b"")
 

@@ -20,7 +20,7 @@ def run(args: argparse.Namespace) -> int:
     """Print why, the ways out, and what happens by itself."""
     with open_archive(args) as archive:
         if not args.no_look:
-            look(archive)
+            look(archive, [args.number])
         found = archive.explain(args.number)
     if args.json:
         exits = [{"what": way.what, "command": way.command, "action": way.action} for way in found.exits]

@@ -37,6 +37,7 @@ def run_kind(args: argparse.Namespace, kind: JobKind, options: JobOptions, *, wr
             archive.refresh()
             options = replace(options, refresh=False)
         runs = expand(selection, archive)
+        archive.glance_at(runs or ())
         if args.dry_run:
             return show_plan(archive.plan(kind, runs, options), args.json)
         before = archive.plan(kind, runs, options) if runs is not None else None

@@ -37,9 +37,10 @@ def open_archive(args: argparse.Namespace, *, writes: bool = False) -> Archive:
     return archive
 
 
-def look(archive: Archive) -> None:
-    """Look at the stores, and say which could not be asked."""
+def look(archive: Archive, runs: Iterable[int] = ()) -> None:
+    """Look at the stores, at these runs closely, and say which stores could not be asked."""
     archive.refresh()
+    archive.glance_at(runs)
     for store, health in archive.health().items():
         if health.ok is False:
             talk(f"{store}: {clean(health.message)}")

@@ -23,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the life of a run."""
     with open_archive(args) as archive:
         if not args.no_look:
-            look(archive)
+            look(archive, [args.number])
         life = archive.life(args.number)
     if args.json:
         emit_json(as_data(life))

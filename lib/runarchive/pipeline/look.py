@@ -60,6 +60,18 @@ class Look:
             due |= {run for run, entry in now.items() if entry[0]}
         self._take_in(known, now, changed, due)
 
+    def glance_at(self, runs: Iterable[int]) -> None:
+        """See the directories of these runs again, however they stand: one may change long after its archiving."""
+        records = {run: glance(self._stores.record(run)) for run in runs}
+
+        def change(item: Evidence) -> Evidence | None:
+            record = records[item.run]
+            if record is None or not item.on_disk or item.in_hand is not None:
+                return None
+            return replace(item, record=record)
+
+        self._memory.update(records, change)
+
     # --- the three listings
 
     def _measured(self, store: Store, look: Callable[[], str]) -> None:

@@ -79,12 +79,23 @@ def marks_of(evidence: Evidence) -> Marks:
     ucondb = Mark.LISTED if evidence.ucondb else Mark.MISSING
     if migrated is not None:
         ucondb = VERDICT_MARK[migrated.verdict]
+    if imported is not None and imported.verdict in WHOLE:
+        if _is_older(evidence):
+            ucondb = Mark.DIFFERS
+        if evidence.grown and evidence.record is not None and not evidence.record.empty:
+            artdaqdb = Mark.UNKNOWN
     where = evidence.failed.failure.store if evidence.failed is not None else None
     if where is Store.ARTDAQDB and artdaqdb is Mark.MISSING:
         artdaqdb = Mark.ERROR
     if where is Store.UCONDB and ucondb is Mark.MISSING:
         ucondb = Mark.ERROR
     return Marks(_filesystem_mark(evidence), artdaqdb, ucondb)
+
+
+def _is_older(evidence: Evidence) -> bool:
+    """Whether the blob was made of another export than the one that artdaqDB gives now."""
+    hop, blob = evidence.import_hop, evidence.migrate_hop
+    return bool(hop is not None and blob is not None and hop.output and blob.input and hop.output != blob.input)
 
 
 def _not_imported(evidence: Evidence, decided: Decided, now: datetime, settling: Settling) -> tuple[RunState, str]:
@@ -171,7 +182,7 @@ def _whole(evidence: Evidence) -> tuple[RunState, str]:
         return RunState.ARCHIVED, "listed, not verified yet"
     if blob.verdict in _HOP_STATE:
         return _HOP_STATE[blob.verdict], blob.reason
-    if hop is not None and hop.output and blob.input and hop.output != blob.input:
+    if _is_older(evidence):
         return RunState.OUTDATED, "UconDB is older than artdaqDB"
     return RunState.ARCHIVED, blob.reason or note
 
