@@ -8,7 +8,10 @@ import io
 import json
 import os
 import random
+import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -138,6 +141,35 @@ def test_an_answered_put_is_on_disk(tmp_path: Path) -> None:
     assert connection.execute("pragma journal_mode").fetchone() == ("wal",)
     assert connection.execute("pragma synchronous").fetchone() == (2,)
     storage.close()
+
+
+NOT_ROOT = pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="root may write everything")
+
+
+@NOT_ROOT
+def test_a_file_that_may_only_be_read_is_served_read_only(tmp_path: Path) -> None:
+    place = tmp_path / "store"
+    client = open_client(f"embedded://{place}/u.sqlite", "f", "o")
+    client.put(1, b"x")
+    client.close()
+    place.chmod(0o555)
+    (place / "u.sqlite").chmod(0o444)
+    script = (
+        "import sys; from runarchive.errors import ArchiveError; from runarchive.ucondb.embedded import open_client\n"
+        "client = open_client(sys.argv[1], 'f', 'o')\n"
+        "print(client.get(1), sorted(client.list_runs().runs))\n"
+        "try: client.put(2, b'y')\n"
+        "except ArchiveError as error: print(error.code)\n"
+        "client.close()\n"
+        "try: open_client(sys.argv[1] + '.none', 'f', 'o')\n"
+        "except ArchiveError as error: print(error.code)\n"
+    )
+    command = [sys.executable, "-c", script, f"embedded://{place}/u.sqlite"]
+    if os.geteuid() == 0:
+        command = ["setpriv", "--inh-caps=-all", "--bounding-set=-all", *command]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    place.chmod(0o755)
+    assert done.stdout.splitlines() == ["b'x' [1]", "permission", "permission"], done.stderr
 
 
 def test_threads_that_have_ended_keep_no_connection(tmp_path: Path) -> None:

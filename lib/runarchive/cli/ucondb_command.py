@@ -168,14 +168,15 @@ def _serve(args: argparse.Namespace) -> int:
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     users = Users.read(args.users) if args.users else Users.nobody()
     storage = _storage(args.db)
-    for name in args.folder:
+    read_only = args.read_only or storage.read_only
+    for name in () if read_only else args.folder:
         try:
             storage.create_folder(FolderName.parse(name))
         except ValueError as error:
             raise UsageError(str(error)) from None
     server = RunningServer(
         UconApp(
-            storage, users, prefix="/" + args.prefix.strip("/"), read_only=args.read_only, allow_drop=args.allow_drop,
+            storage, users, prefix="/" + args.prefix.strip("/"), read_only=read_only, allow_drop=args.allow_drop,
             log_writing=True,
         ),
         host=args.host, port=args.port, threads=args.threads, max_body=args.max_upload << 20,
@@ -187,7 +188,7 @@ def _serve(args: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: stopped.set())
     emit(server.start())
     sys.stdout.flush()
-    if not args.users and not args.read_only:
+    if not args.users and not read_only:
         talk("no --users: everybody may read, nobody may write")
     stopped.wait()
     talk("finishing the requests in hand")
@@ -196,6 +197,18 @@ def _serve(args: argparse.Namespace) -> int:
 
 
 def _storage(db: str) -> Storage:
+    from runarchive.ucondb.server.storage import StorageDown
+
+    try:
+        return _opened(db)
+    except StorageDown as error:
+        raise ArchiveError(
+            Code.UNAVAILABLE, f"the database does not open: {error}", store=Store.UCONDB, phase=Phase.CONNECT,
+            hint="correct --db, and look whether the database runs and this account may use it",
+        ) from error
+
+
+def _opened(db: str) -> Storage:
     if db.startswith(("postgresql://", "postgres://")):
         from runarchive.ucondb.server.postgres_storage import PostgresStorage
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from runarchive.errors import ConfigError
+from runarchive.errors import ArchiveError, Code, ConfigError
+from runarchive.model import Phase, Store
 from runarchive.ucondb.client import UconClient
 from runarchive.ucondb.server.users import Users
 
@@ -27,14 +28,27 @@ class EmbeddedServer:
         self._server: RunningServer | None = None
 
     def start(self) -> str:
-        """Make the file and the folder where they are missing, serve them, and return the server's URL."""
+        """Make the file and the folder where they are missing, serve them, and return the server's URL.
+
+        A file that this account may only read is served read-only. Raises ArchiveError(PERMISSION) when there is none
+        and none can be made.
+        """
         from runarchive.ucondb.server.app import UconApp
         from runarchive.ucondb.server.running import RunningServer
         from runarchive.ucondb.server.sqlite_storage import SqliteStorage
+        from runarchive.ucondb.server.storage import StorageDown
 
-        storage = SqliteStorage(self.sqlite_path)
-        storage.create_folder(self.folder)
-        self._server = RunningServer(UconApp(storage, self._users), host="127.0.0.1", port=0, threads=12)
+        try:
+            storage = SqliteStorage(self.sqlite_path)
+            if not storage.read_only:
+                storage.create_folder(self.folder)
+        except StorageDown as error:
+            raise ArchiveError(
+                Code.PERMISSION, f"cannot open {self.sqlite_path}: {error}", store=Store.UCONDB, phase=Phase.CONNECT,
+                hint="check that this account may write the file and its directory, and that the disk has room",
+            ) from error
+        app = UconApp(storage, self._users, read_only=storage.read_only)
+        self._server = RunningServer(app, host="127.0.0.1", port=0, threads=12)
         return self._server.start()
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
@@ -53,7 +54,11 @@ class _Waiting:
 
 
 class SqliteStorage(Storage):
-    """The file is made where it does not exist. Writes of several threads that come at once share one commit."""
+    """The file is made where it does not exist. Writes of several threads that come at once share one commit.
+
+    A file that this account may only read is `read_only`: every write raises StorageDown. Raises StorageDown when there
+    is no such file and none can be made.
+    """
 
     _tr = "v.tr"
     _moment = "?"
@@ -61,13 +66,19 @@ class SqliteStorage(Storage):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self.read_only = path.exists() and not os.access(path, os.W_OK)
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._queue: deque[_Waiting] = deque()
-        self._write(lambda connection: connection.execute(_FOLDERS))
+        if self.read_only:
+            return
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._write(lambda connection: connection.execute(_FOLDERS))
+        except OSError as error:
+            raise StorageDown(f"{path}: {error.strerror}") from error
 
     def close(self) -> None:
         """Close the connections of all threads."""
@@ -165,14 +176,22 @@ class SqliteStorage(Storage):
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = sqlite3.connect(
-                self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+                self._uri(), uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
-            connection.execute("pragma journal_mode = wal")
-            connection.execute("pragma synchronous = full")
+            if not self.read_only:
+                connection.execute("pragma journal_mode = wal")
+                connection.execute("pragma synchronous = full")
             self._local.connection = connection
             with self._lock:
                 self._connections.append(connection)
         return connection
+
+    def _uri(self) -> str:
+        """The file as SQLite is told of it; one that may only be read needs a log beside it, or must not change."""
+        uri = self.path.absolute().as_uri()
+        if not self.read_only:
+            return uri
+        return uri + ("?mode=ro" if self.path.with_name(f"{self.path.name}-wal").exists() else "?immutable=1")
 
     def _write(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
         """Do one piece of writing, together with what other threads have waiting, and commit it to the disk."""

@@ -107,6 +107,9 @@ class NewVersion:
 class Storage(ABC):
     """Folders of versions and their bytes; safe for use from several threads and processes."""
 
+    read_only = False
+    """Whether this account may only read."""
+
     _tr: str
     _moment: str
     _tag_list: str
