@@ -120,6 +120,17 @@ def test_a_stop_time_that_comes_late_is_an_update_and_supersedes_only_when_told(
     assert b"stop_time" in (with_stop.file("RunHistory2.fcl") or b"")
 
 
+def test_growth_that_a_verification_found_is_imported(site: Site, archive: Archive) -> None:
+    site.make(1)
+    archive.run_job(JobKind.ARCHIVE)
+    with site.opened(1000) as record, (record / "metadata.txt").open("ab") as file:
+        file.write(b"\nDAQInterface stop time: Sat Nov 21 06:29:33 UTC 2026\n")
+    assert [run.state for run in archive.run_job(JobKind.VERIFY, [1000]).runs] == [RunState.OUTDATED]
+    assert [step.stages for step in archive.plan(JobKind.IMPORT).steps] == [(Stage.IMPORT,)]
+    outcome = archive.run_job(JobKind.IMPORT)
+    assert [(run.state, run.reason) for run in outcome.runs] == [(RunState.OUTDATED, "UconDB is older than artdaqDB")]
+
+
 def archive_blob(site: Site) -> bytes:
     client = ucondb(site)
     try:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from runarchive.model import Run, RunState, Stage
-from runarchive.pipeline.evidence import WHOLE, Evidence
+from runarchive.pipeline.evidence import WHOLE, Evidence, HopVerdict
 from runarchive.pipeline.views import JobKind, JobOptions, Plan, PlannedRun
 
 STAGES_OF: dict[JobKind, tuple[Stage, ...]] = {
@@ -43,7 +43,7 @@ def import_due(run: Run, evidence: Evidence, options: JobOptions, *, asked: bool
     if state is RunState.CONFLICT:
         return options.add
     if state is RunState.OUTDATED:
-        return evidence.grown
+        return evidence.grown or (hop is not None and hop.verdict is HopVerdict.OUTDATED)
     return state is RunState.IMPORTED and hop is None
 
 
