@@ -36,7 +36,7 @@ class Alarms:
         by_stage: dict[Stage, dict[int, str]] = {}
         for run in outcome.failed:
             reason = run.failure.message if run.failure else run.reason
-            by_stage.setdefault(_failed_stage(outcome.kind, run), {})[run.run] = reason
+            by_stage.setdefault(failed_stage(outcome.kind, run), {})[run.run] = reason
         for stage, failures in by_stage.items():
             self._notifier.failures(WORDS[stage], failures)
         self._notifier.metrics(job_metrics(outcome))
@@ -69,7 +69,8 @@ def job_metrics(outcome: Outcome) -> dict[str, float]:
     return values
 
 
-def _failed_stage(kind: JobKind, run: RunOutcome) -> Stage:
+def failed_stage(kind: JobKind, run: RunOutcome) -> Stage:
+    """The stage in which a run of a job failed."""
     if kind in (JobKind.VERIFY, JobKind.SCRUB):
         return Stage.VERIFY
     if kind is JobKind.MIGRATE or Stage.IMPORT in run.stages:
