@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,7 +24,7 @@ from runarchive.pipeline.look import Look
 from runarchive.pipeline.observer import JobObserver
 from runarchive.pipeline.plan import STAGES_OF, make_plan, oldest_verdict_first
 from runarchive.pipeline.telling import tell
-from runarchive.pipeline.trouble import STORE_OF_STAGE
+from runarchive.pipeline.trouble import OUTAGE, STORE_OF_STAGE, backoff
 from runarchive.pipeline.verify_stage import run_verify
 from runarchive.pipeline.views import JobKind, JobOptions, Outcome, Plan, PlannedRun
 
@@ -167,13 +168,32 @@ class Runner:
         return self._do(job, plan, options, observer or JobObserver(), asked=runs is not None)
 
     def look_for(self, kind: JobKind, options: JobOptions) -> None:
-        """Look at the stores before a job; raises the failure of a store without which it cannot be planned."""
+        """Look at the stores before a job; raises the failure of a store without which it cannot be planned.
+
+        A store that did not answer, though it may, is asked again as often as a run would be tried again.
+        """
         if options.refresh:
             self._look.refresh(Store)
+            for tries in range(1, self._config.app.run_process_retries + 1):
+                again = [store for store in NEEDED[kind] if self._may_answer(store)]
+                if not again or self._rest(backoff(tries, self._config.app.retry_delay_seconds)):
+                    break
+                self._look.refresh(again)
         for store in NEEDED[kind]:
             failure = self._look.failures.get(store)
             if failure is not None:
                 raise failure
+
+    def _rest(self, seconds: float) -> bool:
+        """Wait so long, or until a stop is asked for; returns whether it was."""
+        end = time.monotonic() + seconds
+        while not self._stop_requested and time.monotonic() < end:
+            time.sleep(0.05)
+        return bool(self._stop_requested)
+
+    def _may_answer(self, store: Store) -> bool:
+        failure = self._look.failures.get(store)
+        return failure is not None and failure.code in OUTAGE
 
     def start(
         self, kind: JobKind, runs: Iterable[int] | None, options: JobOptions, observer: JobObserver | None = None
