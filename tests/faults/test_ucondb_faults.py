@@ -254,13 +254,43 @@ def test_of_two_clients_that_race_for_a_key_one_wins_and_the_other_knows(url: st
         assert kinds == [PutKind.DIFFERENT, PutKind.DIFFERENT, PutKind.SAME, PutKind.STORED]
 
 
-def test_kill_9_of_the_server_keeps_every_acknowledged_put_and_no_half_one(tmp_path: Path) -> None:
-    database, users = tmp_path / "u.sqlite", tmp_path / "users"
+@contextmanager
+def server_process(db: str, users: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """`ucondb serve` in a process of its own, and its URL."""
     users.write_text(f"writer:ucondb:{ha1('writer', 'ucondb', 'secret')}\n")
     command = [
         sys.executable, "-c", "from runarchive.cli.main import main; raise SystemExit(main())", "ucondb", "serve",
-        "--db", f"sqlite://{database}", "--port", "0", "--users", str(users), "--folder", "run_records",
+        "--db", db, "--port", "0", "--users", str(users), "--folder", "run_records",
     ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip(), process
+        finally:
+            process.kill()
+
+
+def orphans(db: str) -> int:
+    """Data rows that no version names, in a database that is otherwise whole."""
+    query = 'select count(*) from {0}_data" where cast(key as text) not in (select data_key from {0}_versions")'
+    if db.startswith("postgres"):
+        import psycopg2
+
+        with psycopg2.connect(db) as session, session.cursor() as cursor:
+            cursor.execute(query.format('"run_records'))
+            return int((cursor.fetchone() or (-1,))[0])
+    connection = sqlite3.connect(db.removeprefix("sqlite://"))
+    assert connection.execute("pragma integrity_check").fetchone() == ("ok",)
+    found = int(connection.execute(query.format('"public.run_records')).fetchone()[0])
+    connection.close()
+    return found
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_kill_9_of_the_server_keeps_every_acknowledged_put_and_no_half_one(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    db = f"sqlite://{tmp_path}/u.sqlite" if kind == "sqlite" else request.getfixturevalue("postgres_database")
     acknowledged: dict[int, bytes] = {}
     enough = threading.Event()
 
@@ -277,19 +307,17 @@ def test_kill_9_of_the_server_keeps_every_acknowledged_put_and_no_half_one(tmp_p
                 enough.set()
         client.close()
 
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
-        assert server.stdout is not None
-        url = server.stdout.readline().strip()
+    with server_process(db, tmp_path / "users") as (url, process):
         threads = [threading.Thread(target=put_until_it_fails, args=(url, 1000 * n)) for n in range(1, 9)]
         for thread in threads:
             thread.start()
         assert enough.wait(60)
-        server.send_signal(signal.SIGKILL)
-        server.wait()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
         for thread in threads:
             thread.join()
-    with EmbeddedServer(database, "run_records", "configuration", "writer", "secret") as again:
-        client = client_of(again.url)
+    with server_process(db, tmp_path / "users") as (url, process):
+        client = client_of(url)
         listing = client.list_runs()
         assert set(acknowledged) <= set(listing.runs)
         for run in listing.runs:
@@ -298,11 +326,7 @@ def test_kill_9_of_the_server_keeps_every_acknowledged_put_and_no_half_one(tmp_p
             assert len(data) == 20_000
             assert listing.runs[run].tags == (str(run),)
         client.close()
-    connection = sqlite3.connect(database)
-    assert connection.execute("pragma integrity_check").fetchone() == ("ok",)
-    orphans = 'select count(*) from "public.run_records_data" where key not in (select data_key from '
-    assert connection.execute(orphans + '"public.run_records_versions")').fetchone() == (0,)
-    connection.close()
+    assert orphans(db) == 0
 
 
 def test_a_nonce_is_good_from_its_first_microsecond() -> None:
