@@ -205,7 +205,7 @@ def test_row_033_the_lock_file_stays_after_exit_and_a_killed_holder_frees_it(sit
 
 
 def test_s6_a_stop_in_the_import_stage_starts_no_migration(site: Site) -> None:
-    site.make(200)
+    site.make(80)
     site.configure(app={"batch_size": 0, "parallel_workers": 1})
     process = site.start()
     wait_for_line(process, "✓ Run 1000 imported successfully")
