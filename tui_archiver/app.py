@@ -6,7 +6,7 @@ import asyncio
 import gc
 import signal
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from textual import events
 from textual.app import App
 from textual.command import CommandPalette
+from textual.filter import LineFilter, NoColor
 from textual.screen import Screen
 from textual.widgets import Input
 
@@ -105,7 +106,7 @@ class ConsoleApp(App[int], inherit_bindings=False):
     def on_mount(self) -> None:
         """Colours, keys, signals; the runs come from the ledger at once, the stores are asked behind."""
         colours = self.console.color_system
-        self.theme = theme_for(colours, self.memory.theme, low_bandwidth=self.options.low_bandwidth)
+        self.theme = theme_for(colours, self.memory.theme, plain=self.options.low_bandwidth or self.no_color)
         self.set_keymap(self.keymap.textual())
         self.book.view = self._remembered_view()
         self.app_resume_signal.subscribe(self, lambda _: self.action_redraw())
@@ -115,6 +116,10 @@ class ConsoleApp(App[int], inherit_bindings=False):
         self.switch_mode(self.memory.screen if self.memory.screen in SCREENS else "runs")
         self.ask("load", self._load, self._loaded)
         self.set_interval(1.0, self._tick)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """With NO_COLOR no colour at all, where Textual's own filter would send greys."""
+        return [NoColor()] if self.no_color else super().get_line_filters()
 
     def _remembered_view(self) -> View:
         memory = self.memory

@@ -38,9 +38,9 @@ THEMES = ("control-room", "daylight", "ansi-dark", "ansi-light", "textual-dark",
 """Themes that keep background, surface and panel apart at 256 colours; the `ansi` ones leave them to the terminal."""
 
 
-def theme_for(color_system: str | None, wanted: str | None, *, low_bandwidth: bool) -> str:
-    """The theme a terminal starts with: its own 16 colours where it has no more, or where each byte counts."""
-    if color_system in ("standard", "windows") or low_bandwidth:
+def theme_for(color_system: str | None, wanted: str | None, *, plain: bool) -> str:
+    """The theme a terminal starts with: its own 16 colours where it has no more, or where `plain` asks for them."""
+    if color_system in ("standard", "windows") or plain:
         return wanted if wanted in ("ansi-dark", "ansi-light") else "ansi-dark"
     return wanted if wanted in THEMES else "control-room"
 

@@ -49,6 +49,12 @@ class Terminal:
         """What is on the screen now."""
         return self._tmux("capture-pane", "-p", "-t", "main")
 
+    def colours(self) -> set[str]:
+        """The colours on the screen, as the numbers that select them (39 and 49: the terminal's own)."""
+        painted = self._tmux("capture-pane", "-e", "-p", "-t", "main")
+        numbers = {part for codes in re.findall(r"\x1b\[([\d;]*)m", painted) for part in codes.split(";")}
+        return {number for number in numbers if number and int(number) >= 30}
+
     def wait_for(self, pattern: str, patience: float = PATIENCE) -> str:
         """Wait until a regular expression is found on the screen, and return the screen."""
         return self.wait_until(lambda seen: re.search(pattern, seen), patience, pattern)

@@ -173,6 +173,8 @@ def test_sizes_suspending_and_a_locale_without_unicode(tmp_path: Path, terminal:
     config = prepare(tmp_path, f"embedded://{tmp_path}/ucondb.sqlite", 5)
     terminal.start([*CONSOLE, "-c", str(config)], {"LC_ALL": "en_US.ISO-8859-1", "TERM": "xterm", "NO_COLOR": "1"})
     assert terminal.wait_for(r"5 runs").isascii()
+    colours = terminal.colours()
+    assert colours <= {"39", "49"}, f"NO_COLOR, yet {colours}"
     for size in ((40, 10), (20, 5), (200, 60), (80, 24)):
         terminal.resize(*size)
         terminal.press("2", "3", "4", "5", "9", "0", "1")
