@@ -150,6 +150,21 @@ def test_a_server_that_hangs_does_not_hang_the_caller(url: str) -> None:
     assert versions(url) == [(1, "1")]
 
 
+def test_a_listing_that_is_long_in_the_making_is_waited_for(url: str) -> None:
+    def slow(proxy: FaultyProxy, connection: socket.socket, request: http_faults.Message) -> bool:
+        answer = proxy.ask(request)
+        threading.Event().wait(1.5)
+        connection.sendall(answer.head + answer.body)
+        return True
+
+    with faulty(url, slow, slow) as (client, _):
+        listing = client.list_runs()
+        assert sorted(listing.runs) == [1]
+        with pytest.raises(ArchiveError) as caught:
+            client.list_runs(listing.cache)
+        assert caught.value.code is Code.TIMEOUT
+
+
 def test_a_server_that_drips_does_not_hold_the_caller(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runarchive.ucondb.wire._SLOWEST_BYTES_A_SECOND", 1e9)
     stop = threading.Event()

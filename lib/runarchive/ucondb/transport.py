@@ -86,11 +86,12 @@ class Transport:
 
     @contextmanager
     def open(
-        self, http_method: str, method: str, query: Query = (), body: bytes = b"", *, phase: Phase = Phase.READ
+        self, http_method: str, method: str, query: Query = (), body: bytes = b"", *, phase: Phase = Phase.READ,
+        patience: float = 1.0,
     ) -> Iterator[Answer]:
         """One exchange without credentials; the answer's body is not read yet, and its failures are ArchiveErrors."""
         target = build_url(self._path, method, query)
-        with self._wire.exchange(http_method, target, body, len(body), _AGENT, phase) as answer:
+        with self._wire.exchange(http_method, target, body, len(body), _AGENT, phase, patience) as answer:
             self._refuse_unavailable(answer, phase)
             yield answer
 

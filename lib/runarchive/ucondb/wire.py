@@ -84,16 +84,21 @@ class Wire:
 
     @contextmanager
     def exchange(
-        self, method: str, target: str, body: Body, size: int, headers: Mapping[str, str], phase: Phase
+        self, method: str, target: str, body: Body, size: int, headers: Mapping[str, str], phase: Phase,
+        patience: float = 1.0,
     ) -> Iterator[Answer]:
-        """One request and its answer; `size` is that of the body in bytes. Raises ArchiveError for every failure."""
-        with self._failures(phase):
-            connection = self._connected()
+        """One request and its answer; `size` is that of the body in bytes. Raises ArchiveError for every failure.
+
+        `patience` times the usual time limit is given to a call that is slow by nature.
+        """
+        seconds = self.timeout * patience
+        with self._failures(phase, seconds):
+            connection = self._connected(seconds)
             over = False
             try:
                 response = _ask(connection, method, target, body, size, headers)
                 too_long = self.failure(Code.BAD_ANSWER, "answers more text than a sensible answer has", phase)
-                pieces = self._pieces(response, phase)
+                pieces = self._pieces(response, phase, seconds)
                 yield Answer(response.status, response.reason, response.headers, pieces, too_long)
                 over = response.isclosed()
             finally:
@@ -104,19 +109,20 @@ class Wire:
         """A failure of this server; `what` goes on after its name."""
         return ArchiveError(code, f"the UconDB server at {self.base} {what}", store=Store.UCONDB, phase=phase)
 
-    def _pieces(self, response: http.client.HTTPResponse, phase: Phase) -> Iterator[bytes]:
+    def _pieces(self, response: http.client.HTTPResponse, phase: Phase, seconds: float) -> Iterator[bytes]:
         start = time.monotonic()
         received = 0
         while piece := response.read1(_CHUNK):
             received += len(piece)
-            if time.monotonic() - start > self.timeout + received / _SLOWEST_BYTES_A_SECOND:
-                raise self.failure(Code.TIMEOUT, f"sent {received} bytes in {self.timeout:g} s and is not done", phase)
+            taken = time.monotonic() - start
+            if taken > seconds + received / _SLOWEST_BYTES_A_SECOND:
+                raise self.failure(Code.TIMEOUT, f"sent {received} bytes in {taken:.0f} s and is not done", phase)
             yield piece
         if response.length:
             raise self.failure(Code.CONNECTION_CUT, f"broke off {response.length} bytes before the end", phase)
         response.close()
 
-    def _connected(self) -> http.client.HTTPConnection:
+    def _connected(self, limit: float) -> http.client.HTTPConnection:
         """This thread's connection, open; a new one where the server has closed the last."""
         connection: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
         if connection is None:
@@ -143,15 +149,15 @@ class Wire:
                 said = f"cannot be reached: {_said(error)}"
                 raise self.failure(Code.CONNECTION_REFUSED, said, Phase.CONNECT) from error
         if connection.sock is not None:
-            connection.sock.settimeout(self.timeout)
+            connection.sock.settimeout(limit)
         return connection
 
     @contextmanager
-    def _failures(self, phase: Phase) -> Iterator[None]:
+    def _failures(self, phase: Phase, seconds: float) -> Iterator[None]:
         try:
             yield
         except TimeoutError as error:
-            raise self.failure(Code.TIMEOUT, f"gives no answer in {self.timeout:g} s", phase) from error
+            raise self.failure(Code.TIMEOUT, f"gives no answer in {seconds:g} s", phase) from error
         except ssl.SSLError as error:
             if "ALERT" in (error.reason or ""):
                 raise self._certificate(error) from error
