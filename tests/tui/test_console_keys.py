@@ -14,7 +14,7 @@ from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from runarchive.archive import LockHolder
+from runarchive.archive import Comparison, FileComparison, LockHolder
 from runarchive.errors import ArchiveError, Code
 from runarchive.keymap import EVERYWHERE, KEYMAP
 from runarchive.model import JobState, Mark, Marks, RunState, Store
@@ -321,6 +321,18 @@ async def test_compare_goes_from_difference_to_difference_and_file_to_file() -> 
             await press(pilot, "n")
         assert len(set(places)) == 4
         assert [name for name, _ in places] == ["boot.fcl"] * 3 + ["tpc00.fcl"]
+
+
+async def test_a_file_that_only_the_directory_lacks_is_no_difference() -> None:
+    archive = StandIn()
+    gone = Marks(Mark.MISSING, Mark.VERIFIED, Mark.VERIFIED)
+    lost = Marks(Mark.VERIFIED, Mark.VERIFIED, Mark.MISSING)
+    files = (FileComparison("schema.fcl", gone, "goes with every run"), FileComparison("boot.fcl", lost))
+    archive.compare = lambda run: Comparison(run, gone, files)  # type: ignore[method-assign]
+    async with console(archive) as (app, pilot):
+        await press(pilot, "c", "f")
+        assert isinstance(app.screen, CompareScreen)
+        assert [item.subject for item in app.screen.files.lines_shown] == ["boot.fcl"]
 
 
 async def test_compare_ignores_what_it_is_told_to() -> None:

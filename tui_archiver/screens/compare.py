@@ -31,7 +31,7 @@ PAIRS = (
     (Store.FILESYSTEM, Store.ARTDAQDB),
     (Store.FILESYSTEM, Store.UCONDB),
 )
-DIFFERENT = frozenset({Mark.DIFFERS, Mark.MISSING, Mark.PARTIAL, Mark.ERROR})
+DIFFERENT = frozenset({Mark.DIFFERS, Mark.PARTIAL, Mark.ERROR})
 
 
 class Texts(NamedTuple):
@@ -354,5 +354,6 @@ class CompareScreen(ConsoleScreen):
 
 
 def _is_different(file: FileComparison) -> bool:
+    """Whether somebody should look at a file; one that only the directory lacks was cleaned away, or never lay there."""
     marks = [file.marks.of(store) for store in Store]
-    return any(mark in DIFFERENT for mark in marks)
+    return any(mark in DIFFERENT for mark in marks) or Mark.MISSING in marks[1:]

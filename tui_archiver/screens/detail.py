@@ -118,8 +118,10 @@ class DetailScreen(ConsoleScreen):
         facts += [("attempts", str(run.attempts))] if run.attempts else []
         for name, text in (*facts, *told.life.facts):
             yield line((f"   {glyphs.clean(name):<14} ", "dim"), glyphs.clean(text, 1000))
+        said = {run.state.value, run.reason, *(f"{name}: {text}" for name, text in told.life.facts)}
+        said |= {f"{store}: {run.marks.of(store).word}" for store in Store}
         for why in told.explanation.why:
-            if why and why != run.reason:
+            if why not in said:
                 yield line(f"   {glyphs.clean(why, 1000)}")
 
     def _exit_lines(self, told: Told) -> Iterable[Line]:
