@@ -11,11 +11,13 @@ from runarchive.config import Config
 from runarchive.errors import ArchiveError, Code
 from runarchive.ledger.ledger import Ledger
 from runarchive.ledger.state_files import StageState, read_failure_log, read_state, update_failure_log, write_state
-from runarchive.model import Phase, Run, Severity, Store
+from runarchive.model import Mark, Phase, Run, Severity, Store
 from runarchive.pipeline.legacy import standing
 from runarchive.pipeline.look import Look
 from runarchive.pipeline.memory import Memory
 from runarchive.pipeline.views import RecoveryKind, RecoveryPreview
+
+JUDGED = frozenset({Mark.VERIFIED, Mark.OTHER_WRITER, Mark.DIFFERS, Mark.PARTIAL})
 
 
 def _files(config: Config, kind: RecoveryKind) -> tuple[Path, Path]:
@@ -76,6 +78,8 @@ def _ledger_preview(ledger: Ledger, before: dict[int, Run]) -> RecoveryPreview:
     lines: list[tuple[str, str, str]] = [("runs known", str(len(before)), str(len(now)))]
     changed = sum(before.get(number) != run for number, run in now.items())
     lines.append(("runs that stand otherwise", "0", str(changed)))
+    judged = sum(run.marks.ucondb in JUDGED or run.marks.artdaqdb in JUDGED for run in now.values())
+    lines.append(("runs with a verdict", str(judged), "0; `tui-archiver verify` makes them anew" if judged else "0"))
     return RecoveryPreview(RecoveryKind.LEDGER, tuple(lines), (str(ledger.path or "in memory"),), faults)
 
 
