@@ -95,6 +95,22 @@ def test_every_run_is_archived_as_the_older_archiver_left_it_with_what_it_lost(t
     assert "all_events_to_all_dispatchers" in found[41001][3]
 
 
+def test_what_was_lost_is_offered_and_can_be_added(taken_over: Site) -> None:
+    with taken_over.archive(writable=True) as archive:
+        archive.run_job(JobKind.VERIFY, [1022])
+        assert [way.command for way in archive.explain(1022).exits if way.action == "add"] == [
+            "tui-archiver import 1022 --add"
+        ]
+        assert archive.plan(JobKind.IMPORT, None, JobOptions(add=True)).steps == ()
+        (done,) = archive.run_job(JobKind.IMPORT, [1022], JobOptions(add=True)).runs
+        assert (done.state, done.reason) == (RunState.OUTDATED, "UconDB is older than artdaqDB")
+        (done,) = archive.run_job(JobKind.MIGRATE, [1022], JobOptions(supersede=True)).runs
+        assert done.state is RunState.ARCHIVED
+        run = archive.run(1022)
+        assert run is not None
+        assert run.marks.artdaqdb is run.marks.ucondb is Mark.VERIFIED
+
+
 def test_retry_verify_and_recover_behave(taken_over: Site) -> None:
     with taken_over.archive(writable=True) as archive:
         assert archive.run_job(JobKind.RETRY).runs == ()

@@ -9,9 +9,10 @@ from runarchive.errors import TAXONOMY, ArchiveError, Code
 from runarchive.ledger.history import Attempt as LedgerAttempt
 from runarchive.ledger.history import Outcome as AttemptOutcome
 from runarchive.ledger.ledger import Ledger
-from runarchive.model import TROUBLED_STATES, Failure, Phase, Run, RunState, Stage, Store
+from runarchive.model import TROUBLED_STATES, Failure, Mark, Phase, Run, RunState, Stage, Store
 from runarchive.pipeline.evidence import Evidence, HopEvidence, configuration_names
 from runarchive.pipeline.memory import Memory
+from runarchive.pipeline.plan import takes_ours
 from runarchive.pipeline.views import (
     Attempt,
     CheckRecord,
@@ -206,14 +207,17 @@ def exits_of(run: Run, evidence: Evidence) -> tuple[Exit, ...]:
             command = f"tui-archiver import {number} --force"
             return (Exit("import it although it may still grow", command, "force"), waive)
         case RunState.IMPORTED | RunState.ORPHAN:
-            return (Exit("migrate it", f"tui-archiver migrate {number}", "migrate"), waive)
+            return (Exit("migrate it", f"tui-archiver migrate {number}", "migrate"), *_ours(run, evidence), waive)
         case RunState.ARCHIVED:
-            return (Exit("read every hop again", f"tui-archiver verify {number}", "verify"),)
+            verify = Exit("read every hop again", f"tui-archiver verify {number}", "verify")
+            return (verify, *_ours(run, evidence))
         case RunState.FAILED:
             return (retry, waive)
         case RunState.PARTIAL:
             add = Exit("write ours beside it", f"tui-archiver import {number} --add", "add")
             return (retry, compare, add, waive) if evidence.on_disk else (compare, waive)
+        case RunState.OUTDATED if run.marks.artdaqdb in (Mark.UNKNOWN, Mark.DIFFERS) and evidence.on_disk:
+            return (Exit("import what grew", f"tui-archiver import {number}", "import"), compare, waive)
         case RunState.CONFLICT | RunState.OUTDATED:
             return (compare, *_exits_of_conflict(run), waive)
         case RunState.WAIVED:
@@ -223,6 +227,13 @@ def exits_of(run: Run, evidence: Evidence) -> tuple[Exit, ...]:
         case RunState.EMPTY:
             return (Exit("fill or remove its directory", "", ""),)
     return ()
+
+
+def _ours(run: Run, evidence: Evidence) -> tuple[Exit, ...]:
+    """What another writer's run can still be given while its record is there."""
+    if not takes_ours(run, evidence):
+        return ()
+    return (Exit("store what it lost: ours beside it", f"tui-archiver import {run.run} --add", "add"),)
 
 
 def _exits_of_conflict(run: Run) -> tuple[Exit, ...]:

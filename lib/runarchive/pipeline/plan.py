@@ -32,6 +32,8 @@ def import_due(run: Run, evidence: Evidence, options: JobOptions, *, asked: bool
     if not evidence.on_disk or (evidence.record is not None and evidence.record.empty):
         return False
     state, hop, failed = run.state, evidence.import_hop, evidence.failed
+    if asked and options.add and takes_ours(run, evidence):
+        return True
     if state in (RunState.NEW, RunState.IMPORTING):
         return True
     if state is RunState.WAITING:
@@ -45,6 +47,13 @@ def import_due(run: Run, evidence: Evidence, options: JobOptions, *, asked: bool
     if state is RunState.OUTDATED:
         return evidence.grown or (hop is not None and hop.verdict is HopVerdict.OUTDATED)
     return state is RunState.IMPORTED and hop is None
+
+
+def takes_ours(run: Run, evidence: Evidence) -> bool:
+    """Whether another writer's whole run could have our documents beside it: its record is still there."""
+    hop = evidence.import_hop
+    standing = run.state in (RunState.IMPORTED, RunState.ARCHIVED)
+    return standing and evidence.on_disk and hop is not None and hop.verdict is HopVerdict.OTHER_WRITER
 
 
 def _worth_another(evidence: Evidence) -> bool:
