@@ -86,6 +86,7 @@ class ConsoleApp(App[int], inherit_bindings=False):
         self.compared_run: int | None = None
         self.cancelling: set[int] = set()
         self.loaded = False
+        self.poll_trouble = ""
         self.fetcher = Fetcher(self)
         self.poller: Poller | None = None
         self.watcher: Watcher | None = None
@@ -152,7 +153,7 @@ class ConsoleApp(App[int], inherit_bindings=False):
             self.say(notice, "warning")
         if self.options.watch:
             self.ask("refresh", self.archive.refresh, lambda _: None)
-            self.watcher = Watcher(self.archive, Path(self.archive.config.source_files.run_records_dir))
+            self.watcher = Watcher(self, self.archive, Path(self.archive.config.source_files.run_records_dir))
             self.watcher.start()
 
     def _catch_up(self) -> None:
@@ -197,6 +198,7 @@ class ConsoleApp(App[int], inherit_bindings=False):
     def on_changed(self, message: Changed) -> None:
         """Take what changed into the state, and let the screen in sight show it."""
         changes = message.changes
+        self.poll_trouble = ""
         self.health = message.health
         self.holder = message.holder
         grown = [run for run in changes.runs if self.book.get(run.run) is None]
@@ -220,8 +222,10 @@ class ConsoleApp(App[int], inherit_bindings=False):
             self.call_after_refresh(self.poller.taken)
 
     def on_poll_failed(self, message: PollFailed) -> None:
-        """The ledger could not be read; try again."""
-        self.say_error(message.error)
+        """The ledger or a store could not be read; say it once, and try again."""
+        if repr(message.error) != self.poll_trouble:
+            self.poll_trouble = repr(message.error)
+            self.say_error(message.error)
         if self.poller:
             self.poller.taken()
 

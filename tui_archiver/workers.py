@@ -128,7 +128,10 @@ class Poller:
 class Watcher:
     """Looks at the stores by itself: the records directory as soon as it changes, everything every two minutes."""
 
-    def __init__(self, archive: Archive, records: Path | None, look_all: float = LOOK_ALL_SECONDS) -> None:
+    def __init__(
+        self, app: App[Any], archive: Archive, records: Path | None, look_all: float = LOOK_ALL_SECONDS
+    ) -> None:
+        self._app = app
         self._archive = archive
         self._records = records
         self._look_all = look_all
@@ -149,11 +152,13 @@ class Watcher:
             if self._stop.is_set():
                 return
             silent = any(health.ok is False for health in self._archive.health().values())
-            if silent or time.monotonic() >= next_all:
-                self._archive.refresh()
+            everything = silent or time.monotonic() >= next_all
+            if everything:
                 next_all = time.monotonic() + self._look_all
-            else:
-                self._archive.refresh((Store.FILESYSTEM,))
+            try:
+                self._archive.refresh(tuple(Store) if everything else (Store.FILESYSTEM,))
+            except Exception as error:
+                self._app.post_message(PollFailed(error))
 
     def _ticks(self) -> Iterator[None]:
         """Yields when the records directory changed, and every LOOK_SECONDS: inotify sees nothing on a network disk."""

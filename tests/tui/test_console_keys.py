@@ -14,7 +14,7 @@ from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from runarchive.archive import Comparison, FileComparison, LockHolder
+from runarchive.archive import Changes, Comparison, FileComparison, LockHolder
 from runarchive.errors import ArchiveError, Code
 from runarchive.keymap import EVERYWHERE, KEYMAP
 from runarchive.model import JobState, Mark, Marks, RunState, Store
@@ -385,6 +385,26 @@ async def test_trouble_in_the_engine_is_said_and_takes_no_screen_down(key: str) 
         archive.broken = None
         await press(pilot, "escape", "1", "down")
         assert app.is_running
+
+
+async def test_a_ledger_that_cannot_be_read_is_said_once_and_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = StandIn()
+    said: list[str] = []
+    async with console(archive) as (app, pilot):
+        whole, asked = archive.changes_since, 0
+
+        def torn(revision: int) -> Changes:
+            nonlocal asked
+            asked += 1
+            raise OSError("database disk image is malformed")
+
+        monkeypatch.setattr(app, "say_error", lambda error: said.append(str(error)))
+        monkeypatch.setattr(archive, "changes_since", torn)
+        await until(pilot, lambda: asked >= 3)
+        assert said == ["database disk image is malformed"]
+        monkeypatch.setattr(archive, "changes_since", whole)
+        archive.push(*made_runs(1, first=19000))
+        await until(pilot, lambda: app.book.get(19000))
 
 
 # --- files, clipboard, memory, leaving

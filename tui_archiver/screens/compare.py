@@ -354,6 +354,6 @@ class CompareScreen(ConsoleScreen):
 
 
 def _is_different(file: FileComparison) -> bool:
-    """Whether somebody should look at a file; one that only the directory lacks was cleaned away, or never lay there."""
+    """Whether somebody should look at a file; one that only the directory lacks was cleaned away or made up."""
     marks = [file.marks.of(store) for store in Store]
     return any(mark in DIFFERENT for mark in marks) or Mark.MISSING in marks[1:]
