@@ -30,17 +30,12 @@ from tui_archiver.keys import BY_ID, Keymap, bindings
 from tui_archiver.memory import Memory
 from tui_archiver.messages import Changed, Fetched, PollFailed
 from tui_archiver.run_book import SORT_KEYS, RunBook, View
+from tui_archiver.screens.all import SCREENS
 from tui_archiver.screens.base import ConsoleScreen, styles_path
-from tui_archiver.screens.compare import CompareScreen
 from tui_archiver.screens.detail import DetailScreen
 from tui_archiver.screens.dialogs import AskingScreen, ConfirmScreen, PromptScreen
-from tui_archiver.screens.doctor import DoctorScreen
-from tui_archiver.screens.failures import FailuresScreen
 from tui_archiver.screens.help import HelpScreen
-from tui_archiver.screens.jobs import JobsScreen
 from tui_archiver.screens.leave import LeaveScreen
-from tui_archiver.screens.log import LogScreen
-from tui_archiver.screens.recovery import RecoveryScreen
 from tui_archiver.screens.runs import RunsScreen
 from tui_archiver.session import Call, Options
 from tui_archiver.theme import CONTROL_ROOM, DAYLIGHT, theme_for
@@ -49,10 +44,6 @@ from tui_archiver.widgets.paint import Glyphs
 from tui_archiver.workers import POLL_SECONDS, Fetcher, Poller, Watcher
 
 KEPT_EVENTS = 5000
-SCREENS: dict[str, type[ConsoleScreen]] = {
-    screen.scope: screen
-    for screen in (RunsScreen, JobsScreen, FailuresScreen, CompareScreen, RecoveryScreen, LogScreen, DoctorScreen)
-}
 
 
 class ConsoleApp(App[int], inherit_bindings=False):

@@ -20,7 +20,8 @@ from runarchive.keymap import EVERYWHERE, KEYMAP
 from runarchive.model import JobState, Mark, Marks, RunState, Store
 from tests.tui.console_help import console, press, screen_text, settled, until
 from tests.tui.stand_in import StandIn, made_runs
-from tui_archiver.app import SCREENS, ConsoleApp
+from tui_archiver.app import ConsoleApp
+from tui_archiver.screens.all import SCREENS
 from tui_archiver.screens.compare import CompareScreen
 from tui_archiver.screens.detail import DetailScreen
 from tui_archiver.screens.dialogs import ConfirmScreen, PromptScreen, TextScreen
