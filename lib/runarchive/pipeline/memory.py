@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from runarchive.config import Config
 from runarchive.ledger.journal import DecisionKind
 from runarchive.ledger.ledger import Ledger
-from runarchive.model import Run, RunState, Stage
+from runarchive.model import Mark, Run, RunState, Stage
 from runarchive.pipeline.evidence import Evidence, from_text, to_text
 from runarchive.pipeline.states import Decided, Settling, run_of
 
@@ -99,7 +99,9 @@ class Memory:
         """Remember that a stage has this run in hand, and show it as IMPORTING or MIGRATING."""
         run = self.derive(evidence)
         if stage in WORKING:
-            run = replace(run, state=WORKING[stage], reason="", percent=percent)
+            at = "artdaqdb" if stage is Stage.IMPORT else "ucondb"
+            marks = replace(run.marks, **{at: Mark.RUNNING})
+            run = replace(run, state=WORKING[stage], reason="", marks=marks, percent=percent)
         with self._ledger.transaction():
             self._ledger.evidence.put(
                 [(evidence.run, evidence.on_disk, evidence.artdaqdb, evidence.ucondb, to_text(evidence))]
