@@ -63,7 +63,7 @@ class ConsoleApp(App[int], inherit_bindings=False):
         self.archive = archive
         self.glyphs = Glyphs(self.options.ascii_only)
         self.keymap = Keymap(dict(self.options.keymap))
-        self.memory = Memory.load(self.options.memory_path, archive.name)
+        self.memory = Memory.load(self.options.memory_path, str(archive.config.path))
         self.book = RunBook()
         self.coverage = Coverage(1, ())
         self.strip_cells = 60
@@ -324,13 +324,8 @@ class ConsoleApp(App[int], inherit_bindings=False):
                 self.memory.typed(line.strip())
                 run_line(self, line.strip())
 
-        offer = words_for(self)
-        self.push_screen(
-            PromptScreen(
-                ":", hint="tab or → completes; help lists the commands", offer=offer, history=self.memory.history
-            ),
-            typed,
-        )
+        hint = "tab completes; help lists the commands"
+        self.push_screen(PromptScreen(":", hint=hint, offer=words_for(self), history=self.memory.history), typed)
 
     def action_look_again(self) -> None:
         """Ask the three stores."""

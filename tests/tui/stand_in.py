@@ -102,6 +102,7 @@ class StandIn:
         self._revision = 1
         self._lock = threading.Lock()
         self.config = SimpleNamespace(
+            path="/daq/config.yaml",
             source_files=SimpleNamespace(run_records_dir="/nowhere"),
             ucon_db=SimpleNamespace(verify=True),
             origins={"app.work_dir": SimpleNamespace(shown="/work", source="line 2")},
