@@ -200,6 +200,7 @@ def test_a_tag_needs_credentials(url: str) -> None:
     "request_text",
     [
         b"GET /app/data/f/o/key=1 HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
+        b"POST /app/lookup_versions?folder=f&object=o HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n{}",
         b"POST /app/lookup_versions?folder=f&object=o HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"POST /app/lookup_versions?folder=f&object=o HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n[1,2,3]xx",
         b"POST /app/lookup_versions?folder=f&object=o HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{",

@@ -34,6 +34,10 @@ class _Request(HTTPRequest):
 
     def respond(self) -> None:
         length = None if self.chunked_read else int(self.inheaders.get(b"Content-Length", 0))
+        if length is not None and length < 0:
+            self.simple_response("400 Bad Request", "Malformed Content-Length")
+            self.close_connection = True
+            return
         body = RequestBody(self.conn.rfile, length, self.server.max_upload)
         self.rfile = body
         self.server.gateway(self).respond()
