@@ -9,7 +9,7 @@ from rich.console import Console
 
 from runarchive.model import Event, Job, JobState, Severity, Stage
 from tests.tui.console_help import PICTURES, check_snapshot, console, press, screen_text, settled, until
-from tests.tui.stand_in import NOW, StandIn
+from tests.tui.stand_in import NOW, StandIn, likely_runs
 from tui_archiver.screens.doctor import DoctorScreen
 
 SIZES = [(80, 24), (120, 40)]
@@ -75,13 +75,13 @@ async def test_runs_on_a_tiny_terminal() -> None:
 
 
 async def test_pictures_of_the_readme_show_what_the_screens_show() -> None:
-    archive = StandIn(240)
-    archive.push(Event(1, NOW, Severity.INFO, "imported, 49 documents", 18219, Stage.IMPORT, "cron@evb01:99"))
-    archive.push(Event(2, NOW, Severity.WARNING, "put: no answer in 10 s, attempt 3", 18233, Stage.MIGRATE, "shift"))
+    archive = StandIn(likely_runs(6342))
+    archive.push(Event(1, NOW, Severity.INFO, "imported, 49 documents", 18330, Stage.IMPORT, "cron@evb01:99"))
+    archive.push(Event(2, NOW, Severity.WARNING, "put: no answer in 10 s, attempt 3", 18329, Stage.MIGRATE, "shift"))
     job = Job(7, "migrate", JobState.RUNNING, "cron@evb01:99", 41, 26, 1, NOW, rate=9.8, eta_seconds=1.5)
-    archive.push(replace(job, workers=("18227 putting the blob", "18229 reading back")))
+    archive.push(replace(job, workers=("18331 putting the blob", "18333 reading back")))
     walk = {
-        "runs": ("slash", *"!waiting", "enter", "down", "space", "down", "down", "space"),
+        "runs": ("slash", *"!waiting", "enter", "down", "space", "down", "down", "space", "n"),
         "detail": ("enter",),
         "jobs": ("escape", "2"),
         "failures": ("3", "end", "enter"),
