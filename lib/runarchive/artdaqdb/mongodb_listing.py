@@ -63,25 +63,22 @@ def _merge(known: StoredConfiguration | None, row: Mapping[str, Any], details: b
 
 def _by_name(details: bool) -> list[dict[str, Any]]:
     """A row for each configuration name; a document counts once for a name, foreign shapes do not."""
-    entry = {"name": {"$ifNull": ["$$one.name", ""]}, "assigned": "$$one.assigned"}
+    entry: dict[str, Any] = {"name": {"$ifNull": ["$$one.name", ""]}, "assigned": "$$one.assigned"}
     entries = {"$cond": [{"$isArray": "$configurations"}, "$configurations", []]}
     shaped = {"$filter": {"input": entries, "as": "one", "cond": {"$eq": [{"$type": "$$one"}, "object"]}}}
     newest = {"$max": {"$cond": [{"$eq": [{"$type": "$c.assigned"}, "string"]}, "$c.assigned", None]}}
-    stages: list[dict[str, Any]] = [
+    group: dict[str, Any] = {"_id": "$c.name", "assigned": newest}
+    project: dict[str, Any] = {"c": {"$map": {"input": shaped, "as": "one", "in": entry}}}
+    if details:
+        is_first = {"$eq": ["$place", {"$indexOfArray": ["$names", "$c.name"]}]}
+        group |= {"documents": {"$sum": {"$cond": [is_first, 1, 0]}}, "versions": {"$addToSet": "$v"}}
+        project |= {"v": "$version", "names": {"$map": {"input": shaped, "as": "one", "in": entry["name"]}}}
+    return [
         {"$match": {"configurations.name": {"$type": "string"}}},
-        {"$project": {"v": "$version", "c": {"$map": {"input": shaped, "as": "one", "in": entry}}}},
-        {"$unwind": "$c"},
+        {"$project": project},
+        {"$unwind": {"path": "$c", "includeArrayIndex": "place"}},
+        {"$group": group},
     ]
-    if not details:
-        return [*stages, {"$group": {"_id": "$c.name", "assigned": newest}}]
-    once = {"_id": {"n": "$c.name", "d": "$_id"}, "assigned": newest, "v": {"$first": "$v"}}
-    total = {
-        "_id": "$_id.n",
-        "assigned": {"$max": "$assigned"},
-        "documents": {"$sum": 1},
-        "versions": {"$addToSet": "$v"},
-    }
-    return [*stages, {"$group": once}, {"$group": total}]
 
 
 def _distinct_names(database: PlainDatabase, collection: str) -> Iterable[str]:
