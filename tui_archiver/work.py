@@ -15,6 +15,8 @@ from tui_archiver.screens.dialogs import ConfirmScreen, PromptScreen, TextScreen
 if TYPE_CHECKING:
     from tui_archiver.app import ConsoleApp
 
+GLANCED_RUNS = 1000
+"""Up to how many named runs have their directories seen again before a plan, archived ones too."""
 NAMED_RUNS = 40
 """How many runs a confirmation lists one by one; above, as ranges alone."""
 
@@ -46,7 +48,9 @@ def propose(app: ConsoleApp, kind: str, runs: Sequence[int] | None, options: Job
 
 
 def _plan(archive: Archive, kind: str, runs: Sequence[int] | None, wish: JobOptions) -> Plan:
-    """The plan after the last look; where that look failed, after a new one."""
+    """The plan after the last look and a glance at the named runs; where that look failed, after a new one."""
+    if runs is not None and len(runs) <= GLANCED_RUNS:
+        archive.glance_at(runs)
     try:
         return archive.plan(kind, runs, replace(wish, refresh=False))
     except ArchiveError:

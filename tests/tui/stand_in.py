@@ -174,6 +174,9 @@ class StandIn:
         self.calls.append(("refresh", full))
         self._answer()
 
+    def glance_at(self, runs: Iterable[int]) -> None:
+        self.calls.append(("glance_at", tuple(runs)))
+
     def health(self) -> dict[Store, Health]:
         return {
             Store.FILESYSTEM: Health(Store.FILESYSTEM, True, 0.2, "200 records", NOW),

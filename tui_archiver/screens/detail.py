@@ -62,7 +62,11 @@ class DetailScreen(ConsoleScreen):
 
     def _load(self) -> None:
         run = self.run_number
-        self.fetch("life", lambda: Told(self.archive.life(run), self.archive.explain(run)), self._loaded)
+        self.fetch("life", lambda: self._ask(run), self._loaded)
+
+    def _ask(self, run: int) -> Told:
+        self.archive.glance_at((run,))
+        return Told(self.archive.life(run), self.archive.explain(run))
 
     def archive_changed(self, changes: Changes, applied: Applied) -> None:
         """Follow the run."""
