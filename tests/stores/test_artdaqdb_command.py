@@ -223,3 +223,32 @@ def test_the_config_gives_store_schema_and_lock(
 def test_an_unknown_uri_is_told_without_its_password(uri: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["artdaqdb", "list", "--uri", uri]) == ExitCode.FAILED
     assert "secret" not in capsys.readouterr().err
+
+
+def test_what_the_config_has_converted_is_what_import_convert_and_check_mean(
+    config: Path, records: Path, uri: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config.write_text(config.read_text() + "fhiclize_generate: [boot, metadata, RunHistory, known_boardreaders_list]\n")
+    (tmp_path / "conf").mkdir()
+    assert main(["-c", str(config), "artdaqdb", "import", str(records / "1000")]) == ExitCode.DONE
+    assert main(["-c", str(config), "fhicl", "convert", str(records / "1000"), "--out", str(tmp_path / "own")]) == 0
+    stored = {entity for one in FilesystemDB(uri).all_documents() for entity in one.entities}
+    assert stored - {"schema", "originals"} == {path.stem for path in (tmp_path / "own").iterdir()}
+    assert "settings" not in stored
+    capsys.readouterr()
+    assert main(["-c", str(config), "artdaqdb", "check"]) == ExitCode.DONE
+    assert main(["artdaqdb", "check", "--uri", uri]) == ExitCode.FAILED
+    assert "no settings" in capsys.readouterr().out
+
+
+def test_each_document_that_a_run_of_ours_lacks_is_named(command: Command, records: Path, tmp_path: Path) -> None:
+    command("import", records / "1000")
+    collections = [tmp_path / "db" / name for name in ("RunHistory", "SystemLayout")]
+    for file in [file for collection in collections for file in sorted(collection.glob("*.json"))]:
+        if file.name == "index.json" or b'"originals"' in (text := file.read_bytes()):
+            continue
+        file.unlink()
+        command("reindex")
+        (finding,) = json.loads(command("check", "--json")[1])["findings"]
+        assert finding["kind"] == "partial"
+        file.write_bytes(text)

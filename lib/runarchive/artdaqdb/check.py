@@ -35,14 +35,19 @@ class _Configuration:
     copies: dict[tuple[str, str, str], list[tuple[str, bytes]]] = field(default_factory=lambda: defaultdict(list))
 
 
-def check_store(store: ArtdaqStore, progress: Callable[[int], None] = lambda count: None) -> Iterator[Finding]:
-    """Every finding about a store, reading each document once; `progress` is told the number of documents read."""
+def check_store(
+    store: ArtdaqStore, progress: Callable[[int], None] = lambda count: None, wanted: frozenset[str] | None = None
+) -> Iterator[Finding]:
+    """Every finding about a store, reading each document once; `progress` is told the number of documents read.
+
+    `wanted` are the names that an import converts and generates, None for all: what `originals` give must be there.
+    """
     yield from store.inspect()
     gathered: dict[str, _Configuration] = defaultdict(_Configuration)
     for count, document in enumerate(store.all_documents(), 1):
         progress(count)
         yield from _check_document(document)
-        _gather(gathered, document)
+        _gather(gathered, document, wanted)
     runs: dict[int, list[str]] = defaultdict(list)
     for name in gathered:
         run = run_of(name)
@@ -54,7 +59,7 @@ def check_store(store: ArtdaqStore, progress: Callable[[int], None] = lambda cou
         yield from _check_copies(name, found)
 
 
-def _gather(gathered: dict[str, _Configuration], document: StoredDocument) -> None:
+def _gather(gathered: dict[str, _Configuration], document: StoredDocument, wanted: frozenset[str] | None) -> None:
     content = document.content or content_key(repr(document.record.get("document")))
     for name in dict.fromkeys(name for name, _ in document.configurations):
         if name == NOT_PROVIDED:
@@ -62,7 +67,7 @@ def _gather(gathered: dict[str, _Configuration], document: StoredDocument) -> No
         found = gathered[name]
         run = run_of(name)
         if ORIGINALS in document.entities and run is not None:
-            expected = _expected(document, run)
+            expected = _expected(document, run, wanted)
             if expected is not None and (found.originals is None or found.originals[0] < document.version):
                 found.originals = (document.version, expected)
         for entity in dict.fromkeys(document.entities):
@@ -70,13 +75,13 @@ def _gather(gathered: dict[str, _Configuration], document: StoredDocument) -> No
             found.copies[document.collection, entity, document.version].append((document.id, content))
 
 
-def _expected(document: StoredDocument, run: int) -> frozenset[str] | None:
-    """What a run of ours must hold by its own `originals`: its FHiCL files, and what makes a run whole."""
+def _expected(document: StoredDocument, run: int, wanted: frozenset[str] | None) -> frozenset[str] | None:
+    """What a run of ours must hold by its own `originals`."""
     try:
         files = unpack_originals(document_text(document))
     except ArchiveError:
         return None
-    whole = {entity for entity, _ in convert_record(files, run, wanted=frozenset(WHOLE)).entities}
+    whole = {entity for entity, _ in convert_record(files, run, wanted=wanted).entities}
     return frozenset({"schema", *whole})
 
 

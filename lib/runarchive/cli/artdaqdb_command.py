@@ -97,6 +97,11 @@ def _config(args: argparse.Namespace) -> Config:
     return load_config(find_config(args.config))
 
 
+def _wanted(args: argparse.Namespace) -> frozenset[str] | None:
+    """The names that the config has converted and generated; everything, for a store given by URI without a config."""
+    return None if args.uri and args.config is None else _config(args).wanted
+
+
 def _row(one: StoredConfiguration) -> dict[str, object]:
     return {
         "run": one.run,
@@ -129,7 +134,7 @@ def _list(args: argparse.Namespace, store: ArtdaqStore) -> int:
 
 
 def _import(args: argparse.Namespace, store: ArtdaqStore) -> int:
-    schema_directory, originals = args.schema, args.originals
+    schema_directory, originals, wanted = args.schema, args.originals, _wanted(args)
     if not args.uri:
         config = _config(args)
         schema_directory = schema_directory or config.artdaq_db.fcl_conf_dir
@@ -139,14 +144,15 @@ def _import(args: argparse.Namespace, store: ArtdaqStore) -> int:
     try:
         for directory in args.directories:
             try:
-                rows.append(_import_directory(store, directory, schema_directory, originals or "always", args.add))
+                keep = originals or "always"
+                rows.append(_import_directory(store, directory, schema_directory, keep, wanted, add=args.add))
             except ArchiveError as error:
                 rows.append({"run": error.run, "directory": str(directory), "state": "FAILED", "reason": error.message})
                 talk(f"{directory}: {clean(error.message)}" + (f"\n  next: {error.hint}" if error.hint else ""))
                 worst = max(worst, error.exit_code)
             else:
                 if not args.json:
-                    emit("{run}  {state}  {reason}".format_map(rows[-1]))
+                    emit(clean("{run}  {state}  {reason}".format_map(rows[-1])))
     finally:
         store.fold()
     if args.json:
@@ -155,7 +161,13 @@ def _import(args: argparse.Namespace, store: ArtdaqStore) -> int:
 
 
 def _import_directory(
-    store: ArtdaqStore, directory: Path, schema_directory: Path | None, originals: str, add: bool
+    store: ArtdaqStore,
+    directory: Path,
+    schema_directory: Path | None,
+    originals: str,
+    wanted_names: frozenset[str] | None,
+    *,
+    add: bool,
 ) -> dict[str, object]:
     """Import one run and say what became of it."""
     from runarchive.artdaqdb.importing import Wanted, import_run
@@ -176,7 +188,7 @@ def _import_directory(
         raise ArchiveError(Code(first.code), first.message, store=Store.FILESYSTEM, run=run, hint=first.hint)
     if record.is_empty:
         raise ArchiveError(Code.NOT_FOUND, f"{directory} is empty", store=Store.FILESYSTEM, phase=Phase.READ, run=run)
-    conversion = convert_record(record.files, run)
+    conversion = convert_record(record.files, run, wanted=wanted_names)
     keep = originals == "always" or (originals == "needed" and bool(conversion.refused))
     packed = pack_originals(record.files) if keep else None
     schema = schema_text(schema_directory)[0]
@@ -277,7 +289,7 @@ def _check(args: argparse.Namespace, store: ArtdaqStore) -> int:
 
     findings = []
     faults = 0
-    for one in check_store(store, progress):
+    for one in check_store(store, progress, _wanted(args)):
         findings.append(_finding(one))
         faults += not one.advice
         if not args.json:

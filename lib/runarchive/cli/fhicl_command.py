@@ -138,7 +138,7 @@ def _convert(args: argparse.Namespace) -> int:
     if args.config is not None:
         from runarchive.config import load_config
 
-        wanted = load_config(Path(args.config)).fhiclize_generate
+        wanted = load_config(Path(args.config)).wanted
     conversion = convert_record(record.files, number, wanted=wanted, dialect=Dialect(args.dialect))
     _write_entities(conversion.entities, args.out)
     if args.json:

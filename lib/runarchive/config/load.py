@@ -58,6 +58,11 @@ class Config:
     origins: MappingType[str, Origin] = dataclasses.field(default_factory=dict)
     environment: MappingType[str, str] = dataclasses.field(default_factory=dict, repr=False)
 
+    @property
+    def wanted(self) -> frozenset[str] | None:
+        """What `fhiclize_generate` lets a conversion make; None where that is everything, rc_info too."""
+        return None if self.fhiclize_generate >= s.CONVERTIBLE else self.fhiclize_generate
+
 
 def find_config(given: str | None) -> Path:
     """The config file to use: the one given, `$TUI_ARCHIVER_CONFIG`, `./config.yaml`, or the one in the XDG directory.

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from runarchive.artdaqdb.importing import Wanted
 from runarchive.config import Config
-from runarchive.config.sections import CONVERTIBLE
 from runarchive.errors import ArchiveError, Code
 from runarchive.fhicl.convert import Conversion, convert_record
 from runarchive.fhicl.originals import OriginalFile, pack_originals
@@ -63,8 +62,7 @@ def _with_count(problems: tuple[Failure, ...]) -> Failure:
 
 def convert(config: Config, files: tuple[OriginalFile, ...], run: int) -> Conversion:
     """The record's FHiCL, as far as `fhiclize_generate` lets it be made."""
-    names = config.fhiclize_generate
-    return convert_record(files, run, wanted=None if names >= CONVERTIBLE else names)
+    return convert_record(files, run, wanted=config.wanted)
 
 
 def prepare(context: Context, run: int) -> Prepared:
