@@ -180,7 +180,7 @@ def test_threads_that_have_ended_keep_no_connection(tmp_path: Path) -> None:
         thread.start()
         thread.join()
     gc.collect()
-    assert len(client._transport._wire._connections) <= 1
+    assert len(client._transport._wire._sessions) <= 1
     client.close()
 
 

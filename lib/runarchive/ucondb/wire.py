@@ -1,13 +1,7 @@
-"""One HTTP exchange with a UconDB server: connections kept open, time limits, and every way to fail told apart.
-
-The standard library's HTTP client, not `requests`: a third of the processor time for an exchange, an answer that can be
-read as it arrives, the system's certificates, and nothing taken from the environment (proxies, `.netrc`).
-"""
+"""One HTTP exchange with a UconDB server: connections kept open, time limits, and every way to fail told apart."""
 
 from __future__ import annotations
 
-import http.client
-import select
 import ssl
 import threading
 import time
@@ -15,8 +9,12 @@ import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
 from urllib.parse import SplitResult, urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
 
 from runarchive.errors import ArchiveError, Code, ConfigError
 from runarchive.model import Phase, Store
@@ -28,6 +26,7 @@ _CHUNK = 1 << 18
 _LARGEST_TEXT = 64 << 20
 _SLOWEST_BYTES_A_SECOND = 10_000
 _LONGEST_MESSAGE = 300
+_UNREACHABLE = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.LocationValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ class Answer:
 
     status: int
     reason: str
-    headers: http.client.HTTPMessage
+    headers: Mapping[str, str]
     pieces: Iterator[bytes]
     failure: ArchiveError
 
@@ -50,11 +49,23 @@ class Answer:
         return data.decode("utf-8", "replace")
 
 
+class _Adapter(HTTPAdapter):
+    """Connections with our own TLS settings: the system's certificates, or those of `ucon_db.ca_file`."""
+
+    def __init__(self, context: ssl.SSLContext | None) -> None:
+        self._context = context
+        super().__init__(pool_connections=1, pool_maxsize=1)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs, ssl_context=self._context, blocksize=_CHUNK)
+
+
 class Wire:
     """Exchanges with one server, from any thread; each thread keeps a connection of its own open.
 
     `timeout` is in seconds: for connecting, and for each wait for the server. `verify` is True, False, or a file of
-    certificates to trust; `client_cert` a PEM file, or a pair of certificate and key file.
+    certificates to trust; `client_cert` a PEM file, or a pair of certificate and key file. Nothing is taken from the
+    environment (proxies, `.netrc`).
     """
 
     def __init__(
@@ -65,21 +76,23 @@ class Wire:
         verify: bool | str,
         client_cert: str | tuple[str, str] | None,
     ) -> None:
-        self._parts = _checked_url(server_url)
+        parts = _checked_url(server_url)
         self.base = server_url.rstrip("/")
         self.timeout = timeout
-        self._context = _tls_context(verify, client_cert) if self._parts.scheme == "https" else None
+        self._origin = f"{parts.scheme}://{parts.netloc}"
+        self._verify = verify
+        self._context = _tls_context(verify, client_cert) if parts.scheme == "https" else None
         self._local = threading.local()
-        # Weak: the connection of a thread that has ended goes with it.
-        self._connections: weakref.WeakSet[http.client.HTTPConnection] = weakref.WeakSet()
+        # Weak: the session of a thread that has ended goes with it.
+        self._sessions: weakref.WeakSet[requests.Session] = weakref.WeakSet()
         self._lock = threading.Lock()
 
     def close(self) -> None:
         """Close the connections of all threads."""
         with self._lock:
-            for connection in list(self._connections):
-                connection.close()
-            self._connections.clear()
+            for session in list(self._sessions):
+                session.close()
+            self._sessions.clear()
         self._local = threading.local()
 
     @contextmanager
@@ -93,98 +106,87 @@ class Wire:
         """
         seconds = self.timeout * patience
         with self._failures(phase, seconds):
-            connection = self._connected(seconds)
-            over = False
-            try:
-                response = _ask(connection, method, target, body, size, headers)
+            session = self._session()
+            data = None if method == "GET" else body if size else b""
+            request = session.prepare_request(requests.Request(method, self._origin, headers=dict(headers), data=data))
+            # As it is: the digest was made over this very target.
+            request.url = self._origin + target
+            if data is not None:
+                request.headers["Content-Length"] = str(size)
+            limits = (min(self.timeout, _CONNECT_SECONDS), seconds)
+            response = session.send(
+                request, stream=True, timeout=limits, verify=self._verify, allow_redirects=False
+            )
+            with response:
                 too_long = self.failure(Code.BAD_ANSWER, "answers more text than a sensible answer has", phase)
-                pieces = self._pieces(response, phase, seconds)
-                yield Answer(response.status, response.reason, response.headers, pieces, too_long)
-                over = response.isclosed()
-            finally:
-                if not over:
-                    connection.close()
+                pieces = self._pieces(response.raw, phase, seconds)
+                yield Answer(response.status_code, response.reason, response.headers, pieces, too_long)
 
     def failure(self, code: Code, what: str, phase: Phase) -> ArchiveError:
         """A failure of this server; `what` goes on after its name."""
         return ArchiveError(code, f"the UconDB server at {self.base} {what}", store=Store.UCONDB, phase=phase)
 
-    def _pieces(self, response: http.client.HTTPResponse, phase: Phase, seconds: float) -> Iterator[bytes]:
+    def _session(self) -> requests.Session:
+        """This thread's session."""
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = requests.Session()
+            session.trust_env = False
+            session.headers.clear()
+            session.mount(self._origin, _Adapter(self._context))
+            self._local.session = session
+            with self._lock:
+                self._sessions.add(session)
+        return session
+
+    def _pieces(self, raw: urllib3.BaseHTTPResponse, phase: Phase, seconds: float) -> Iterator[bytes]:
         start = time.monotonic()
         received = 0
-        while piece := response.read1(_CHUNK):
+        while piece := raw.read1(_CHUNK, decode_content=False):
             received += len(piece)
             taken = time.monotonic() - start
             if taken > seconds + received / _SLOWEST_BYTES_A_SECOND:
                 raise self.failure(Code.TIMEOUT, f"sent {received} bytes in {taken:.0f} s and is not done", phase)
             yield piece
-        if response.length:
-            raise self.failure(Code.CONNECTION_CUT, f"broke off {response.length} bytes before the end", phase)
-        response.close()
-
-    def _connected(self, limit: float) -> http.client.HTTPConnection:
-        """This thread's connection, open; a new one where the server has closed the last."""
-        connection: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            host, port, seconds = self._parts.hostname or "", self._parts.port, min(self.timeout, _CONNECT_SECONDS)
-            if self._context is None:
-                connection = http.client.HTTPConnection(host, port, timeout=seconds, blocksize=_CHUNK)
-            else:
-                connection = http.client.HTTPSConnection(
-                    host, port, timeout=seconds, blocksize=_CHUNK, context=self._context
-                )
-            self._local.connection = connection
-            with self._lock:
-                self._connections.add(connection)
-        if connection.sock is not None and select.select([connection.sock], [], [], 0)[0]:
-            connection.close()
-        if connection.sock is None:
-            try:
-                connection.connect()
-            except TimeoutError as error:
-                raise self.failure(Code.TIMEOUT, "does not answer: connecting timed out", Phase.CONNECT) from error
-            except ssl.SSLError as error:
-                raise self._certificate(error) from error
-            except OSError as error:
-                said = f"cannot be reached: {_said(error)}"
-                raise self.failure(Code.CONNECTION_REFUSED, said, Phase.CONNECT) from error
-        if connection.sock is not None:
-            connection.sock.settimeout(limit)
-        return connection
 
     @contextmanager
     def _failures(self, phase: Phase, seconds: float) -> Iterator[None]:
+        """What requests and urllib3 raise while sending and while reading, in our words."""
         try:
             yield
-        except TimeoutError as error:
+        except requests.ConnectTimeout as error:
+            raise self.failure(Code.TIMEOUT, "does not answer: connecting timed out", Phase.CONNECT) from error
+        except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
             raise self.failure(Code.TIMEOUT, f"gives no answer in {seconds:g} s", phase) from error
-        except ssl.SSLError as error:
-            if "ALERT" in (error.reason or ""):
-                raise self._certificate(error) from error
-            raise self.failure(Code.CONNECTION_CUT, f"broke off: {_said(error)}", phase) from error
-        except (http.client.HTTPException, OSError) as error:
-            raise self.failure(Code.CONNECTION_CUT, f"broke off: {_said(error)}", phase) from error
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise self._told_apart(error, phase) from error
 
-    def _certificate(self, error: ssl.SSLError) -> ArchiveError:
-        return self.failure(Code.BAD_CERTIFICATE, f"and we do not agree on certificates: {_said(error)}", Phase.CONNECT)
+    def _told_apart(self, error: BaseException, phase: Phase) -> ArchiveError:
+        causes = list(_causes(error))
+        said = _said(causes[-1])
+        for cause in causes:
+            if isinstance(cause, ssl.SSLError) and _about_certificates(cause):
+                what = f"and we do not agree on certificates: {_said(cause)}"
+                return self.failure(Code.BAD_CERTIFICATE, what, Phase.CONNECT)
+            if isinstance(cause, _UNREACHABLE):
+                return self.failure(Code.CONNECTION_REFUSED, f"cannot be reached: {said}", Phase.CONNECT)
+        return self.failure(Code.CONNECTION_CUT, f"broke off: {said}", phase)
 
 
-def _ask(
-    connection: http.client.HTTPConnection, method: str, target: str, body: Body, size: int, headers: Mapping[str, str]
-) -> http.client.HTTPResponse:
-    try:
-        if method == "GET":
-            connection.request(method, target, headers=dict(headers))
-        else:
-            connection.request(method, target, body=body, headers={"Content-Length": str(size), **headers})
-    except (BrokenPipeError, ConnectionResetError):
-        # The server may have answered before it had everything, and closed: its answer says why.
-        try:
-            return connection.getresponse()
-        except (http.client.HTTPException, OSError):
-            pass
-        raise
-    return connection.getresponse()
+def _about_certificates(error: ssl.SSLError) -> bool:
+    return isinstance(error, ssl.SSLCertVerificationError) or "ALERT" in (error.reason or "")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception and those it stands for, the innermost last."""
+    inner: BaseException | None = error
+    seen: set[int] = set()
+    while inner is not None and id(inner) not in seen:
+        seen.add(id(inner))
+        yield inner
+        held = [getattr(inner, "reason", None), *inner.args]
+        named = next((value for value in held if isinstance(value, BaseException)), None)
+        inner = named or inner.__cause__ or inner.__context__
 
 
 def _checked_url(server_url: str) -> SplitResult:
