@@ -286,7 +286,7 @@ class StandIn:
     def recovery_preview(self, kind: RecoveryKind) -> RecoveryPreview:
         self._answer()
         lines = (("last_contiguous_run", "18003", "18010"), ("last_attempted_run", "18190", "18190"))
-        return RecoveryPreview(kind, lines, (f"/work/{kind}er_state.json",), ("run 18001 holds it",))
+        return RecoveryPreview(kind, lines, (f"/data/{kind}er_state.json",), ("run 18001 holds it",))
 
     def recovery_apply(self, kind: RecoveryKind) -> RecoveryPreview:
         self.calls.append(("recover", kind.value))
