@@ -186,6 +186,7 @@ LIFE = [
     (replace(IMPORTED, in_hand=Stage.MIGRATE), RunState.IMPORTED, CUT_OFF),
     (replace(IMPORTED, on_disk=False), RunState.ORPHAN, "only in artdaqDB"),
     (replace(IMPORTED, record=record(50)), RunState.OUTDATED, "the record grew after its import"),
+    (replace(ARCHIVED, record=record(0.005)), RunState.WAITING, "the record grew after its import; changed 18 s ago"),
     (ARCHIVED, RunState.ARCHIVED, ""),
     (replace(ARCHIVED, on_disk=False), RunState.ARCHIVED, ""),
     (replace(ARCHIVED, migrated=None), RunState.IMPORTED, "listed in UconDB, not compared yet"),

@@ -157,7 +157,9 @@ def _in_artdaqdb(
         return _HOP_STATE[hop.verdict], hop.reason
     if evidence.grown and evidence.record is not None and not evidence.record.empty:
         rest = waiting(evidence.record, now, settling)
-        return RunState.OUTDATED, "the record grew after its import" + (f" ({rest})" if rest else "")
+        if rest and decided.forced is None:
+            return RunState.WAITING, f"the record grew after its import; {rest}"
+        return RunState.OUTDATED, "the record grew after its import"
     return None
 
 
