@@ -153,7 +153,7 @@ class ConsoleApp(App[int], inherit_bindings=False):
             screen.catch_up()
 
     def _console_screens(self) -> list[ConsoleScreen]:
-        return [screen for screen in self.screen_stack if isinstance(screen, ConsoleScreen)]
+        return [screen for screen in self.screen_stack if isinstance(screen, ConsoleScreen) and screen.ready]
 
     def hang_up(self) -> None:
         """SIGHUP or SIGTERM: close the screen now; the runs in hand are finished after it."""

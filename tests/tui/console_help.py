@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import zip_longest
 from pathlib import Path
 
 from textual.pilot import Pilot
@@ -31,7 +32,7 @@ async def console(
     """A running console on a stand-in archive, its runs loaded and shown."""
     app = ConsoleApp((archive or StandIn()).as_archive(), options(**given))
     async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: app.loaded)
+        await until(pilot, lambda: app.loaded and app.health)
         await settled(pilot)
         yield app, pilot
 
@@ -72,4 +73,6 @@ def check_snapshot(name: str, text: str, directory: Path = SNAPSHOTS) -> None:
     if os.environ.get("UPDATE_SNAPSHOTS"):
         path.write_text(text, "utf-8")
     assert path.exists(), f"there is no {name}; UPDATE_SNAPSHOTS=1 keeps it"
-    assert text == path.read_text("utf-8")
+    kept = path.read_text("utf-8")
+    lines = zip_longest(text.split("\n"), kept.split("\n"))
+    assert text == kept, f"{name}: " + "\n".join(f"{new}\n{old}" for new, old in lines if new != old)

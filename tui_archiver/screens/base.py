@@ -41,6 +41,7 @@ class ConsoleScreen(Screen[None]):
     """What the screen shows, for its help."""
 
     AUTO_FOCUS = "LineView"
+    _filled = False
     HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-narrow"), (80, "-normal"), (120, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-short"), (16, "-tall")]  # noqa: RUF012
 
@@ -70,14 +71,22 @@ class ConsoleScreen(Screen[None]):
 
     # --- hearing of changes
 
+    @property
+    def ready(self) -> bool:
+        """Whether the screen's widgets are there: before its first paint and at the end they are not."""
+        return self.is_mounted and bool(self.query("#screens"))
+
     def on_mount(self) -> None:
-        """Fill the lines."""
+        """Fill the lines, and the screen unless resuming did already."""
         self.show_frame()
+        self.call_after_refresh(lambda: None if self._filled else self.on_screen_resume())
 
     def on_screen_resume(self) -> None:
         """Another screen was shown meanwhile: catch up."""
-        self.show_frame()
-        self.catch_up()
+        if self.ready:
+            self._filled = True
+            self.show_frame()
+            self.catch_up()
 
     def on_resize(self) -> None:
         """Say as much as fits now."""
@@ -91,7 +100,7 @@ class ConsoleScreen(Screen[None]):
 
     def show_frame(self) -> None:
         """Fill title, job, event and key lines from the app's state."""
-        if not self.is_mounted:
+        if not self.ready:
             return
         app = self.console_app
         warning = "" if app.archive.config.ucon_db.verify else "TLS NOT VERIFIED"
@@ -138,12 +147,13 @@ class ConsoleScreen(Screen[None]):
         app = self.console_app
 
         def then(value: Any, error: Exception | None) -> None:
-            if not self.is_attached:
+            if not self.ready:
                 return
             if error is not None:
                 self.fetch_failed(key, error)
             else:
                 done(value)
+                self.show_hints()
 
         app.fetcher.fetch(f"{self.scope}.{key}", call, then)
 
