@@ -205,7 +205,7 @@ class Archive:
 
     def status(self) -> StatusReport:
         """What each store holds as ranges, the states' counts and what to do next, after the last look."""
-        return report.make_status(self._config, self._ledger, self._memory, self._look.failures)
+        return report.make_status(self._config, self._ledger, self._memory, self._look.failures, self._look.health)
 
     def failures(self) -> tuple[RunFailure, ...]:
         """Every run that stands in FAILED, PARTIAL, CONFLICT or OUTDATED, lowest first; at once."""

@@ -126,8 +126,13 @@ def test_the_index_that_two_workers_broke_is_found_said_and_mended(taken_over: S
     index = next((taken_over.root / "artdaqdb").rglob("RunHistory/index.json"))
     whole = index.read_bytes()
     index.write_bytes(whole[: len(whole) // 2])
-    done = taken_over.run("--report-status")
-    assert "Total Runs:      12" in done
+    for found in (taken_over.run("--report-status"), taken_over.run("--report-status")):
+        assert "Total Runs:      12" in found
+        assert "WARNING: RunHistory/index.json is damaged" in found
+        assert "All systems are synchronized" not in found
+    start = taken_over.run("--incremental")
+    assert start.code == 0
+    assert "Import Stage: RunHistory/index.json is damaged" in start
     cli = [str(Path(sys.executable).with_name("tui-archiver")), "-c", str(taken_over.config_file), "artdaqdb"]
     check = subprocess.run([*cli, "check"], capture_output=True, text=True, check=False)
     assert check.returncode == 1
@@ -135,3 +140,14 @@ def test_the_index_that_two_workers_broke_is_found_said_and_mended(taken_over: S
     subprocess.run([*cli, "reindex"], capture_output=True, check=True)
     mended = subprocess.run([*cli, "check"], capture_output=True, text=True, check=False)
     assert "index.json" not in mended.stdout
+    assert "All systems are synchronized" in taken_over.run("--report-status")
+
+
+@pytest.mark.parametrize("taken_over", ["_tools"], indirect=True)
+def test_a_host_without_the_tools_reads_and_mends_what_they_wrote(taken_over: Site) -> None:
+    text = taken_over.config_file.read_text()
+    taken_over.config_file.write_text(text.replace("use_tools: false", "use_tools: true"))
+    found = judged(taken_over)
+    assert {row[:3] for row in found.values()} == {(RunState.ARCHIVED, Mark.OTHER_WRITER, Mark.OTHER_WRITER)}
+    cli = [str(Path(sys.executable).with_name("tui-archiver")), "-c", str(taken_over.config_file), "artdaqdb"]
+    assert subprocess.run([*cli, "reindex"], capture_output=True, check=False).returncode == 0

@@ -137,7 +137,7 @@ class FilesystemDB(DatabaseDirectory):
             listing = listing_order(list(memory.configurations()))
         if details:
             return self._with_versions(listing)
-        if memory.count >= CACHE_FROM and token == self.change_token():
+        if memory.count >= CACHE_FROM and not self._broken and token == self.change_token():
             remember_listing(self.path, token, listing)
         return listing
 
@@ -276,6 +276,13 @@ class FilesystemDB(DatabaseDirectory):
                 if (before and (before.st_mtime_ns, before.st_size)) == (after and (after.st_mtime_ns, after.st_size)):
                     files.move_in()
                     return
+
+    def damage(self) -> tuple[str, ...]:
+        """The indexes that cannot be used: we read the documents themselves, the C++ library finds nothing in them."""
+        with self._mutex:
+            broken = sorted(self._broken.items())
+        mend = "run `tui-archiver artdaqdb reindex`"
+        return tuple(f"{name}/{INDEX_FILE} is {found.kind}: {found.reason}; {mend}" for name, found in broken)
 
     def inspect(self) -> Iterator[Finding]:
         """Where indexes, journal and files disagree."""

@@ -214,6 +214,10 @@ class MongoDB:
                 collection.update_one({"_id": record["_id"]}, {"$setOnInsert": {"document": record["document"]}}, True)
         self._has_metadata = True
 
+    def damage(self) -> tuple[str, ...]:
+        """Nothing: a server that answers keeps its own indexes."""
+        return ()
+
     def inspect(self) -> Iterator[Finding]:
         """Indexes, views, documents that break the library's listings, and a password in SystemMetadata."""
         names = self._names()

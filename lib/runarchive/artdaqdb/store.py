@@ -134,6 +134,9 @@ class ArtdaqStore(Protocol):
         """Store whole records as they are, `_id` included; an equal one that is there is left alone, a different
         one raises CONFLICT."""
 
+    def damage(self) -> tuple[str, ...]:
+        """What the last listing stumbled over, a sentence each with the step that mends it; nothing is read for it."""
+
     def inspect(self) -> Iterator[Finding]:
         """What is wrong with the store itself (index, stray files, site indexes), apart from its documents' content."""
 

@@ -61,6 +61,9 @@ class Programs(Protocol):
     def download(self, arguments: Sequence[str], held: Descriptors = ()) -> tuple[ToolRun, dict[str, bytes]]:
         """Run bulkdownloader; the files it wrote, by path below its directory."""
 
+    def lacks_downloader(self) -> bool:
+        """Whether bulkdownloader is surely missing; False where only a call could tell."""
+
     def find(self) -> str:
         """Where the programs are, for the doctor."""
 
@@ -158,6 +161,10 @@ class LocalPrograms:
                     found[str(path.relative_to(directory))] = path.read_bytes()
             return done, found
 
+    def lacks_downloader(self) -> bool:
+        """See `Programs`."""
+        return shutil.which(self._setting.program(DOWNLOADER)) is None
+
     def find(self) -> str:
         """See `Programs`."""
         places = [shutil.which(self._setting.program(name)) for name in (LOADER, DOWNLOADER)]
@@ -246,6 +253,10 @@ class RemotePrograms:
             quoted = shlex.quote(directory)
             packed = self._checked(f"cd {quoted} && mkdir -p files && exec tar -cf - -C files .", "tar", seconds=300)
             return done, _unpacked(packed)
+
+    def lacks_downloader(self) -> bool:
+        """See `Programs`."""
+        return False
 
     def find(self) -> str:
         """See `Programs`."""

@@ -22,6 +22,7 @@ from runarchive.artdaqdb.store import (
     NOT_PROVIDED,
     RUN_HISTORY,
     SYSTEM_LAYOUT,
+    ArtdaqStore,
     Finding,
     NewDocument,
     StoredConfiguration,
@@ -61,6 +62,11 @@ class ToolsStore:
         self._on_files = self._direct.provider == "filesystem"
 
     @property
+    def direct(self) -> ArtdaqStore:
+        """The database itself, without the tools."""
+        return self._direct
+
+    @property
     def uri(self) -> str:
         """The URI, with any password replaced."""
         return self._direct.uri
@@ -88,6 +94,10 @@ class ToolsStore:
     def collections(self) -> dict[str, int]:
         """As the database itself tells it."""
         return self._direct.collections()
+
+    def damage(self) -> tuple[str, ...]:
+        """As the database itself tells it."""
+        return self._direct.damage()
 
     def inspect(self) -> Iterator[Finding]:
         """As the database itself tells it."""
@@ -166,11 +176,13 @@ class ToolsStore:
         """The documents of one configuration, once bulkdownloader's export of it agrees with them.
 
         A configuration whose name bulkdownloader cannot handle (it loses every file and says nothing) is read without
-        it. Raises ArchiveError(TOOL_FAILED, MISMATCH) where the tool's export is not what the database holds.
+        it, and so is all on a host that lacks it, which the doctor says: no store is less readable for that.
+        Raises ArchiveError(TOOL_FAILED, MISMATCH) where the tool's export is not what the database holds.
         """
         found = self._direct.documents(configuration)
         run, _, name = configuration.partition("/")
-        if found and run.isdecimal() and str(int(run)) == run and _PLAIN_CONFIGURATION.fullmatch(name):
+        plain = run.isdecimal() and str(int(run)) == run and _PLAIN_CONFIGURATION.fullmatch(name)
+        if found and plain and not self._programs.lacks_downloader():
             self._compare(configuration, found)
         return found
 

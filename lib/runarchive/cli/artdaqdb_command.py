@@ -307,11 +307,14 @@ def _check(args: argparse.Namespace, store: ArtdaqStore) -> int:
 def _reindex(args: argparse.Namespace, store: ArtdaqStore) -> int:
     from runarchive.artdaqdb.filesystem_check import reindex, reindex_sibling
     from runarchive.artdaqdb.filesystemdb import FilesystemDB
+    from runarchive.artdaqdb.tools import ToolsStore
 
+    if isinstance(store, ToolsStore):
+        store = store.direct
     if store.provider == "mongo":
         return _make_site_indexes(args, store)
     if not isinstance(store, FilesystemDB):
-        raise UsageError("give --uri: the site's tools cannot make an index")
+        raise UsageError(f"{store.uri} keeps no index of its own")
     made = reindex_sibling(store) if args.sibling else reindex(store)
     if args.json:
         emit_json({"path": str(made.path), "collections": made.documents, "unreadable": list(made.unreadable)})

@@ -86,7 +86,11 @@ class Look:
                 self._ledger.events.record(f"{store} is out of reach: {error.message}", severity=Severity.WARNING)
             return
         self.failures.pop(store, None)
-        self.health[store] = Health(store, True, time.monotonic() - began, message, self._memory.clock())
+        damage = self._stores.artdaqdb.damage() if store is Store.ARTDAQDB else ()
+        self.health[store] = Health(store, True, time.monotonic() - began, message, self._memory.clock(), damage=damage)
+        if not self._ledger.read_only:
+            for sentence in sorted(set(damage) - set(before.damage)):
+                self._ledger.events.record(sentence, severity=Severity.WARNING)
         if before.ok is False and not self._ledger.read_only:
             self._ledger.events.record(f"{store} answers again")
 
@@ -124,7 +128,7 @@ class Look:
                 keys[run] = now[run][1]
         _set_column(now, 1, keys, "")
         if token is not None and not self._ledger.read_only:
-            self._ledger.listings.put("artdaqdb", name, b"")
+            self._ledger.listings.put("artdaqdb", "" if store.damage() else name, b"")
         return f"{len(names)} runs"
 
     def _see_ucondb(self, now: dict[int, Listed], *, full: bool) -> str:

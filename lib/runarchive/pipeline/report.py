@@ -11,7 +11,7 @@ from runarchive.ledger.ledger import Ledger
 from runarchive.model import RunState, Store
 from runarchive.pipeline.legacy import standing
 from runarchive.pipeline.memory import Memory
-from runarchive.pipeline.views import StatusReport, StoreReport
+from runarchive.pipeline.views import Health, StatusReport, StoreReport
 
 Ranges = tuple[tuple[int, int], ...]
 
@@ -46,7 +46,11 @@ def locations(config: Config) -> dict[Store, str]:
 
 
 def make_status(
-    config: Config, ledger: Ledger, memory: Memory, failures: Mapping[Store, ArchiveError]
+    config: Config,
+    ledger: Ledger,
+    memory: Memory,
+    failures: Mapping[Store, ArchiveError],
+    health: Mapping[Store, Health],
 ) -> StatusReport:
     """The report after the last look."""
     columns: dict[Store, set[int]] = {store: set() for store in Store}
@@ -69,13 +73,14 @@ def make_status(
             gaps_of(runs, known),
             error.message if error else "",
             error.failure if error else None,
+            health[store].damage,
         )
     states = Counter(state for _, state, _ in ledger.runs.states())
     now = standing(ledger, memory)
     return StatusReport(
         stores=stores,
         states=dict(sorted(states.items())),
-        recommendations=recommendations(states, columns, failures),
+        recommendations=recommendations(states, columns, failures, stores),
         import_contiguous=now.imported.contiguous or None,
         import_held_by=now.imported.holding,
         migrate_contiguous=now.migrated.contiguous or None,
@@ -85,7 +90,10 @@ def make_status(
 
 
 def recommendations(
-    states: Mapping[RunState, int], columns: Mapping[Store, set[int]], failures: Mapping[Store, ArchiveError]
+    states: Mapping[RunState, int],
+    columns: Mapping[Store, set[int]],
+    failures: Mapping[Store, ArchiveError],
+    stores: Mapping[Store, StoreReport],
 ) -> tuple[str, ...]:
     """What an operator should do next, in sentences; one line of praise when there is nothing."""
 
@@ -93,6 +101,7 @@ def recommendations(
         return f"{count} run{'s' if count != 1 else ''}"
 
     lines = [f"ERROR: {store} could not be asked: {error.message}" for store, error in failures.items()]
+    lines += [f"WARNING: {sentence}" for report in stores.values() for sentence in report.damage]
     to_import = states.get(RunState.NEW, 0) + states.get(RunState.IMPORTING, 0)
     if to_import:
         lines.append(f"Run IMPORTER: {some(to_import)} to import (`tui-archiver import`)")

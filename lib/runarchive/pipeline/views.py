@@ -49,13 +49,17 @@ class JobOptions:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Whether one store answers; `ok` is None before the first look, `latency` in seconds."""
+    """Whether one store answers; `ok` is None before the first look, `latency` in seconds.
+
+    `damage` holds what is wrong with a store that answers all the same, a sentence each.
+    """
 
     store: Store
     ok: bool | None = None
     latency: float | None = None
     message: str = "not looked at yet"
     looked_at: datetime | None = None
+    damage: tuple[str, ...] = ()
     paused: bool = False
 
 
@@ -256,7 +260,8 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class StoreReport:
-    """What one store holds, as ranges of consecutive run numbers; `error` says why it could not be asked."""
+    """What one store holds, as ranges of consecutive run numbers; `error` says why it could not be asked, `damage`
+    what is wrong though it could."""
 
     store: Store
     location: str
@@ -265,6 +270,7 @@ class StoreReport:
     gaps: tuple[tuple[int, int], ...] = ()
     error: str = ""
     failure: Failure | None = None
+    damage: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

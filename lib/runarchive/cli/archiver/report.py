@@ -136,6 +136,7 @@ def recommendations(status: StatusReport, not_due: set[int]) -> list[str]:
         found.append(f"INFO: {len(only)} run(s) in UconDB but not in artdaqDB ({why})")
     if later := (disk - artdaq) & not_due:
         found.append(f"INFO: {len(later)} run(s) on filesystem wait or are left out (see `tui-archiver runs`)")
+    found.extend(f"WARNING: {sentence}" for store in status.stores.values() for sentence in store.damage)
     if len(asked) < len(Store):
         found.append("WARNING: a data source could not be queried; this report is not complete")
     return found or ["All systems are synchronized - no action needed"]
