@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,3 +61,31 @@ def test_nothing_is_restored_over_something(archive: Path, tmp_path: Path) -> No
         ExitCode.REFUSED
     )
     (tmp_path / "5").chmod(0o755)
+
+
+def test_the_permanent_store_alone_gives_the_record_back(
+    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = (archive / "config.yaml").read_text().replace(f"{archive}/artdaqdb", f"{tmp_path}/emptied")
+    (tmp_path / "config.yaml").write_text(config)
+    words = ["-c", str(tmp_path / "config.yaml"), "records", "restore", "1001", "--json", "--out", str(tmp_path / "b")]
+    assert main(words) == ExitCode.DONE
+    assert json.loads(capsys.readouterr().out)["from"] == "ucondb"
+    before, after = (read_record(path, 1001).files for path in (archive / "records" / "1001", tmp_path / "b"))
+    assert list(differences(before, after)) == []
+    assert main([*words[:-1], str(tmp_path / "c"), "--from", "artdaqdb"]) == ExitCode.FAILED
+
+
+def test_originals_that_cannot_be_read_are_not_called_missing(
+    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(archive / "artdaqdb", tmp_path / "artdaqdb")
+    for file in (tmp_path / "artdaqdb" / "RunHistory").glob("*.json"):
+        if b'"originals"' in file.read_bytes() and file.name != "index.json":
+            file.write_bytes(file.read_bytes()[:200])
+    config = (archive / "config.yaml").read_text().replace(f"{archive}/artdaqdb", f"{tmp_path}/artdaqdb")
+    (tmp_path / "config.yaml").write_text(config)
+    words = ["-c", str(tmp_path / "config.yaml"), "records", "restore", "1001", "--out", str(tmp_path / "b")]
+    assert main([*words, "--from", "artdaqdb"]) == ExitCode.FAILED
+    assert "no readable originals" in capsys.readouterr().err
+    assert main(words) == ExitCode.DONE, "UconDB has them"

@@ -6,11 +6,16 @@ import argparse
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runarchive.cli.main import common_options
 from runarchive.cli.output import emit, emit_json, talk
 from runarchive.errors import ArchiveError, Code, ExitCode, UsageError
 from runarchive.model import Phase, Store
+
+if TYPE_CHECKING:
+    from runarchive.fhicl.originals import OriginalFile
+    from runarchive.pipeline.stores import Stores
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,10 +35,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     summary = "what is odd, unreadable or no FHiCL; fails for what cannot be read and for a .fcl that artdaqDB refuses"
     check = actions.add_parser("check", parents=[common], help=summary, description=summary)
     check.add_argument("directories", type=Path, nargs="+", metavar="DIR", help="records directories or run records")
-    summary = "write one run's directory as it was, names, modes, times and bytes, from `originals` in artdaqDB"
+    summary = "write one run's directory as it was, names, modes, times and bytes, from the `originals` in a store"
     restore = actions.add_parser("restore", parents=[common], help=summary, description=summary)
     restore.add_argument("run", type=_count, metavar="RUN")
     restore.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new directory: the record itself")
+    restore.add_argument(
+        "--from", dest="source", choices=("artdaqdb", "ucondb"), help="else artdaqDB, and UconDB where that has none"
+    )
 
 
 def _count(text: str) -> int:
@@ -155,27 +163,71 @@ def _examine_record(path: Path, number: int) -> Iterator[tuple[int, Finding | No
 
 
 def _restore(args: argparse.Namespace) -> int:
-    from runarchive.artdaqdb.export import export_configuration
-    from runarchive.artdaqdb.store import open_store
     from runarchive.config import find_config, load_config
-    from runarchive.fhicl.originals import ENTITY, unpack_originals
+    from runarchive.pipeline.stores import Stores
     from runarchive.records_dir import restore_record
 
     _refuse_if_read_only(args)
-    if args.out.exists() and any(args.out.iterdir()):
-        raise UsageError(f"{args.out} is not empty")
-    settings = load_config(find_config(args.config)).artdaq_db
-    store = open_store(settings.database_uri, use_tools=settings.use_tools, remote_host=settings.remote_host)
+    if args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):
+        raise UsageError(f"{args.out} is not an empty directory")
+    stores = Stores(load_config(find_config(args.config)))
     try:
-        names = [stored.name for stored in store.list_configurations() if stored.name.startswith(f"{args.run}/")]
-        for name in names:
-            for file in export_configuration(store, name).files:
-                if file.entity == ENTITY:
-                    files = unpack_originals(file.text)
-                    restore_record(files, args.out)
-                    talk(f"run {args.run}: {len(files)} entries in {args.out}")
-                    return ExitCode.DONE
+        files, source = _originals(stores, args.run, args.source)
     finally:
-        store.close()
-    what = "is not in artdaqDB" if not names else "has no originals in artdaqDB: its writer did not keep them"
-    raise ArchiveError(Code.NOT_FOUND, f"run {args.run} {what}", store=Store.ARTDAQDB, run=args.run)
+        stores.close()
+    restore_record(files, args.out)
+    if args.json:
+        emit_json({"run": args.run, "from": source, "out": str(args.out), "entries": len(files)})
+    else:
+        talk(f"run {args.run}: {len(files)} entries in {args.out}, from {source}")
+    return ExitCode.DONE
+
+
+def _originals(stores: Stores, run: int, source: str | None) -> tuple[tuple[OriginalFile, ...], str]:
+    """The record's entries and the store they come from: artdaqDB, or UconDB where artdaqDB does not give them."""
+    missing: ArchiveError | None = None
+    for store, read in ((Store.ARTDAQDB, _originals_in_artdaqdb), (Store.UCONDB, _originals_in_ucondb)):
+        if source not in (None, store.value):
+            continue
+        try:
+            return read(stores, run), store.value
+        except ArchiveError as error:
+            if missing is not None:
+                raise ArchiveError(missing.code, f"{missing.message}; {error.message}", run=run) from error
+            missing = error
+    if missing is None:
+        raise UsageError(f"{source} is no store that keeps originals")
+    raise missing
+
+
+def _originals_in_artdaqdb(stores: Stores, run: int) -> tuple[OriginalFile, ...]:
+    from runarchive.artdaqdb.export import export_configuration
+    from runarchive.fhicl.originals import ENTITY, unpack_originals
+
+    names = stores.artdaqdb.configurations_of(run)
+    exports = [export_configuration(stores.artdaqdb, name) for name in names]
+    texts = [file.text for export in exports for file in export.files if file.entity == ENTITY]
+    if len(texts) == 1:
+        return unpack_originals(texts[0])
+    code, message, hint = Code.NOT_FOUND, f"run {run} is not in artdaqDB", None
+    failures = [f"{what}: {reason}" for export in exports for what, reason in export.failures]
+    if texts:
+        code = Code.TWO_CONFIGURATIONS
+        message = f"run {run} is in artdaqDB under {', '.join(names)}, with originals under several"
+    elif failures:
+        code, message = Code.CORRUPT, f"run {run} has no readable originals in artdaqDB: {failures[0]}"
+    elif names:
+        message = f"run {run} has no originals in artdaqDB: its writer did not keep them"
+        hint = f"`artdaqdb export {run}` gives its FHiCL"
+    raise ArchiveError(code, message, store=Store.ARTDAQDB, phase=Phase.READ, run=run, hint=hint)
+
+
+def _originals_in_ucondb(stores: Stores, run: int) -> tuple[OriginalFile, ...]:
+    from runarchive.fhicl.originals import ENTITY, unpack_originals
+    from runarchive.ucondb.blob import unpack
+
+    texts = [data for name, data in unpack(stores.ucondb.get(run)).files if name == f"{ENTITY}.fcl"]
+    if len(texts) != 1:
+        message = f"the blob in UconDB holds {len(texts) or 'no'} originals"
+        raise ArchiveError(Code.NOT_FOUND, message, store=Store.UCONDB, phase=Phase.READ, run=run)
+    return unpack_originals(texts[0].decode("utf-8", "surrogateescape"))
