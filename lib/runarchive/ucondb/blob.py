@@ -204,16 +204,18 @@ def refuse_bad_names(names: Sequence[str], run: int | None) -> None:
             raise ArchiveError(Code.BAD_NAME, f"no blob can carry a file named {name!r}", store=Store.UCONDB, run=run)
 
 
+def _torn(message: str) -> ArchiveError:
+    return ArchiveError(Code.CORRUPT, message, store=Store.UCONDB, hint="fetch it again with `tui-archiver ucondb get`")
+
+
 def _frame(blob: bytes) -> _Frame:
     header = _HEADER.match(blob)
     tail_start = max(0, len(blob) - _LONGEST_FOOTER)
     footer = max(_FOOTER.finditer(blob, tail_start), key=lambda match: match.start(), default=None)
     if header is None or footer is None or footer.end() != len(blob) or footer.start() < header.end() - 1:
-        raise ArchiveError(
-            Code.CORRUPT, "this is no blob: its first or last three lines are missing or torn", store=Store.UCONDB
-        )
+        raise _torn("this is no blob: its first or last three lines are missing or torn")
     if footer.groups() != header.groups():
-        raise ArchiveError(Code.CORRUPT, "the blob's first and last lines name different runs", store=Store.UCONDB)
+        raise _torn("the blob's first and last lines name different runs")
     return _Frame(int(header[1]), header[2].decode("utf-8", "replace"), header.end(), footer.start())
 
 
