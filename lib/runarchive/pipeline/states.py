@@ -101,7 +101,7 @@ def _is_older(evidence: Evidence) -> bool:
 def _not_imported(evidence: Evidence, decided: Decided, now: datetime, settling: Settling) -> tuple[RunState, str]:
     record = evidence.record
     if record is None:
-        return RunState.NEW, "not looked at yet"
+        return RunState.NEW, "not read yet"
     if record.empty:
         return RunState.EMPTY, "empty directory"
     rest = waiting(record, now, settling)
