@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runarchive.artdaqdb.store import ArtdaqStore, open_store
 from runarchive.config import Config
-from runarchive.ucondb.client import UconClient
-from runarchive.ucondb.embedded import open_client
+
+if TYPE_CHECKING:
+    from runarchive.ucondb.client import UconClient
 
 
 class Stores:
@@ -48,6 +50,9 @@ class Stores:
         """The client of the permanent store; an `embedded://` one brings its server, which starts here."""
         with self._lock:
             if self._ucondb is None:
+                # On use: it loads the HTTP library.
+                from runarchive.ucondb.embedded import open_client
+
                 section = self._config.ucon_db
                 verify: bool | str = str(section.ca_file) if section.verify and section.ca_file else section.verify
                 self._ucondb = open_client(
