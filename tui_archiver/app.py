@@ -49,7 +49,6 @@ KEPT_EVENTS = 5000
 class ConsoleApp(App[int], inherit_bindings=False):
     """All state lives here and changes only in handlers; threads post messages."""
 
-    TITLE = "tui-archiver"
     CSS_PATH = styles_path("console.tcss")
     BINDINGS = bindings("everywhere")
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {**SCREENS}
@@ -97,8 +96,8 @@ class ConsoleApp(App[int], inherit_bindings=False):
 
     def on_mount(self) -> None:
         """Colours, keys, signals; the runs come from the ledger at once, the stores are asked behind."""
-        colours = self.console.color_system
-        self.theme = theme_for(colours, self.memory.theme, plain=self.options.low_bandwidth or self.no_color)
+        plain = self.options.low_bandwidth or self.no_color
+        self.theme = theme_for(self.console.color_system, self.memory.theme, plain=plain)
         self.set_keymap(self.keymap.textual())
         self.book.view = self._remembered_view()
         self.app_resume_signal.subscribe(self, lambda _: self.action_redraw())
@@ -292,8 +291,8 @@ class ConsoleApp(App[int], inherit_bindings=False):
             self.pop_screen()
         if self.current_mode != name:
             self.switch_mode(name)
-        elif isinstance(self.screen, ConsoleScreen):
-            self.screen.catch_up()
+        else:
+            self._catch_up()
         self.memory.remember(screen=name)
 
     # --- keys that work everywhere

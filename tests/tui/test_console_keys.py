@@ -165,6 +165,21 @@ async def test_go_to_a_run_hidden_by_the_filter_says_so() -> None:
         assert "hidden by the filter" in app.last_word.message
 
 
+async def test_the_mouse_moves_the_cursor_opens_a_run_and_goes_to_a_coverage_cell() -> None:
+    async with console() as (app, pilot):
+        await pilot.click("#runs", offset=(10, 4))
+        await settled(pilot)
+        assert runs_of(app).table.cursor == 3
+        await pilot.click("#coverage", offset=(8, 0))
+        await settled(pilot)
+        run = runs_of(app).table.run
+        assert run is not None
+        assert run.run < 18010
+        await pilot.click("#runs", offset=(10, 4), times=2)
+        await settled(pilot)
+        assert isinstance(app.screen, DetailScreen)
+
+
 # --- acting
 
 

@@ -71,8 +71,7 @@ def test_the_whole_job_in_eighty_by_twenty_four(tmp_path: Path, server: Server, 
     terminal.wait_for(r"20 runs")
     terminal.wait_for(r"ucondb ✓")
 
-    terminal.press("/")
-    terminal.type("run:1000-1011")
+    terminal.type("/run:1000-1011")
     terminal.press("Enter")
     terminal.wait_for(r"12 of 20")
     terminal.press("v", "G", "v")
