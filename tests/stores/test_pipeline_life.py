@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -373,3 +374,16 @@ def test_a_stopped_job_finishes_the_runs_in_hand_and_goes_on_later(site: Site, a
     rest = archive.run_job(JobKind.ARCHIVE)
     assert {run.run for run in rest.runs} == set(range(1000, 1030)) - archived
     assert all(run.state is RunState.ARCHIVED for run in archive.runs())
+
+
+def test_compare_sets_the_blobs_frame_apart_and_notices_another_runs(site: Site, archive: Archive) -> None:
+    site.make(2)
+    archive.refresh()
+    archive.run_job(JobKind.IMPORT)
+    archive.run_job(JobKind.MIGRATE)
+    with closing(ucondb(site)) as client:
+        blob = client.get(1000)
+        found = archive.compare(1000)
+        assert (found.packed_on, found.problems) == (unpack(blob).packed_on, ())
+        client.put(1000, client.get(1001), override=True)
+    assert "the blob's header names run 1001" in archive.compare(1000).problems

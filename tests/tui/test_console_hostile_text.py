@@ -49,7 +49,7 @@ class Hostile(StandIn):
     def compare(self, run: int) -> Comparison:
         marks = Marks(Mark.VERIFIED, Mark.VERIFIED, Mark.DIFFERS)
         files = tuple(FileComparison(text, marks, text) for text in self._texts)
-        return Comparison(run, marks, files, self.name, (self.name,))
+        return Comparison(run, marks, files, self.name, (self.name,), self.name)
 
     def doctor(self) -> tuple[CheckResult, ...]:
         return tuple(CheckResult(text, Verdict.FAIL, text, text) for text in self._texts)

@@ -133,6 +133,8 @@ class CompareScreen(ConsoleScreen):
             differ = sum(_is_different(file) for file in comparison.files)
             left.append((f" {len(comparison.files)} files, {differ} not the same", ""))
             left.append((f"  {app.glyphs.clean(comparison.configuration)}", "dim"))
+            if comparison.packed_on:
+                left.append((f"  blob packed on {app.glyphs.clean(comparison.packed_on)}", "dim"))
         if word:
             left.append((f" {app.glyphs.clean(word)}", "warn"))
         elif comparison is not None and comparison.problems:

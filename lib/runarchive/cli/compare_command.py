@@ -67,6 +67,7 @@ def as_data(found: Comparison, files: Sequence[FileComparison]) -> dict[str, Any
         "marks": marks_json(found.marks),
         "files": [{"name": file.name, "marks": marks_json(file.marks), "note": file.note} for file in files],
         "problems": list(found.problems),
+        "packed_on": found.packed_on,
     }
 
 

@@ -37,6 +37,7 @@ class Sides:
     prepared: Prepared | None = None
     export: Export | None = None
     configuration: str = ""
+    packed_on: str = ""
     problems: list[str] = field(default_factory=list)
     failed: set[Store] = field(default_factory=set)
 
@@ -99,6 +100,9 @@ def _read_ucondb(context: Context, evidence: Evidence, sides: Sides) -> None:
             raise
         blob = unpack(data)
     sides.ucondb = {name: content.decode("utf-8", "surrogateescape") for name, content in blob.files}
+    sides.packed_on = blob.packed_on
+    if blob.run != evidence.run:
+        sides.problems.append(f"the blob's header names run {blob.run}")
     sides.problems += list(blob.ambiguities)
 
 
@@ -114,7 +118,7 @@ def compare_run(context: Context, evidence: Evidence) -> Comparison:
             for name, reason in sides.prepared.conversion.refused
         ]
     marks = Marks(*(_worst(store, files, sides) for store in Store))
-    return Comparison(evidence.run, marks, tuple(files), sides.configuration, tuple(sides.problems))
+    return Comparison(evidence.run, marks, tuple(files), sides.configuration, tuple(sides.problems), sides.packed_on)
 
 
 def _order(name: str) -> tuple[bool, str]:

@@ -161,13 +161,17 @@ class FileComparison:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One run across the three stores: worst mark, then file by file, by name."""
+    """One run across the three stores: worst mark, then file by file, by name.
+
+    `packed_on` is what the blob's header and footer say, which no comparison counts; empty without a blob.
+    """
 
     run: int
     marks: Marks
     files: tuple[FileComparison, ...]
     configuration: str = ""
     problems: tuple[str, ...] = ()
+    packed_on: str = ""
 
 
 @dataclass(frozen=True, slots=True)
