@@ -146,6 +146,29 @@ def judge_migrate(context: Context, evidence: Evidence) -> Evidence:
     names = configuration_names(evidence.artdaqdb)
     if len(names) != 1:
         return replace(evidence, ucondb=ucondb_key(version))
-    packed = pack_run(context, evidence, names[0])
-    stored = context.stores.ucondb.get(run)
-    return with_blob(context, evidence, packed, stored, version)
+    try:
+        stored = _read_twice(context, run)
+    except ArchiveError as error:
+        if error.code is not Code.MISMATCH:
+            raise
+        return _with_damaged_blob(context, evidence, version, error)
+    return with_blob(context, evidence, pack_run(context, evidence, names[0]), stored, version)
+
+
+def _read_twice(context: Context, run: int) -> bytes:
+    """The run's blob, asked for again if its checksum does not fit: the way there may have altered it once."""
+    try:
+        return context.stores.ucondb.get(run)
+    except ArchiveError as error:
+        if error.code is not Code.MISMATCH:
+            raise
+    return context.stores.ucondb.get(run)
+
+
+def _with_damaged_blob(
+    context: Context, evidence: Evidence, version: UconVersion, error: ArchiveError
+) -> Evidence:
+    """The evidence of a blob that the server no longer has as it was put: a person decides what takes its place."""
+    reason = f"UconDB's copy is damaged: {error.message}"
+    found = HopEvidence(HopVerdict.CONFLICT, ucondb_key(version), reason, at=context.memory.clock())
+    return replace(evidence, ucondb=found.key, migrated=found, failed=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from runarchive.errors import ArchiveError, Code
 from runarchive.model import CheckResult, Verdict
 from runarchive.pipeline.context import Context
 from runarchive.pipeline.evidence import Evidence, HopEvidence, HopVerdict
@@ -26,7 +27,8 @@ _VERDICTS = {
 def run_verify(context: Context, evidence: Evidence) -> tuple[Evidence, tuple[CheckResult, ...]]:
     """Read a run's hops again; returns the evidence with the new verdicts, and a check for each hop.
 
-    Raises ArchiveError where a store or the record cannot be read: then nothing is proved, and no verdict changes.
+    A run that artdaqDB no longer exports whole keeps its verdict on UconDB, unproved this time. Raises ArchiveError
+    where a store or the record cannot be read: then nothing is proved, and no verdict changes.
     """
     began = time.monotonic()
     readable = evidence.on_disk and not (evidence.record is not None and evidence.record.empty)
@@ -37,8 +39,16 @@ def run_verify(context: Context, evidence: Evidence) -> tuple[Evidence, tuple[Ch
     checks = [_check(IMPORT_HOP, evidence.import_hop, "artdaqDB does not hold it", time.monotonic() - began)]
     if evidence.ucondb and evidence.import_hop is not None:
         began = time.monotonic()
-        evidence = judge_migrate(context, evidence)
-        checks.append(_check(MIGRATE_HOP, evidence.migrate_hop, "UconDB does not hold it", time.monotonic() - began))
+        try:
+            evidence = judge_migrate(context, evidence)
+        except ArchiveError as error:
+            if error.code is not Code.PARTIAL:
+                raise
+            seconds = time.monotonic() - began
+            checks.append(CheckResult(MIGRATE_HOP, Verdict.UNKNOWN, error.message, error.hint, seconds))
+        else:
+            seconds = time.monotonic() - began
+            checks.append(_check(MIGRATE_HOP, evidence.migrate_hop, "UconDB does not hold it", seconds))
     return evidence, tuple(checks)
 
 

@@ -118,13 +118,20 @@ class Put:
             return None
         # "Packed on" has one length: another size is other content, without fetching it.
         kind = PutKind.DIFFERENT
-        if version.data_size == self._sums.size:
-            stored = self._reader.get(self._run)
-            with self._body() as body:
-                wanted = body if isinstance(body, bytes) else body.read()
-            if same_content(stored, wanted):
-                kind = PutKind.SAME
+        if version.data_size == self._sums.size and self._is_ours():
+            kind = PutKind.SAME
         return PutOutcome(kind, version, self._sums.sha256)
+
+    def _is_ours(self) -> bool:
+        """Whether the stored bytes are ours; those that the server no longer has as it took them are not."""
+        try:
+            stored = self._reader.get(self._run)
+        except ArchiveError as error:
+            if error.code is not Code.MISMATCH:
+                raise
+            return False
+        with self._body() as body:
+            return same_content(stored, body if isinstance(body, bytes) else body.read())
 
     def _look_after_failure(self) -> PutOutcome | None:
         """Whether the put whose answer was lost was done; a put that may override is repeated unless it was."""

@@ -17,6 +17,7 @@ from runarchive.ucondb.server.storage import (
     WHOLE,
     FolderName,
     KeyTaken,
+    NewBody,
     NewVersion,
     Storage,
     StorageDown,
@@ -255,17 +256,32 @@ def _free_key(connection: sqlite3.Connection, folder: FolderName, new: NewVersio
 
 
 def _insert_data(connection: sqlite3.Connection, folder: FolderName, new: NewVersion) -> str:
-    """The key of the data row that holds these bytes; equal bytes share one."""
+    """The key of the data row that holds these bytes; equal bytes share one, written anew if damaged."""
     body = new.body
     found = connection.execute(_named("select key from {data} where sha256 = ?", folder), (body.sha256,)).fetchone()
     if found is not None:
+        if not _holds(connection, folder, int(found[0]), body):
+            empty = _named("update {data} set data = zeroblob(?), size = ? where key = ?", folder)
+            connection.execute(empty, (body.size, body.size, found[0]))
+            _fill(connection, folder, int(found[0]), body)
         return str(found[0])
     insert = _named("insert into {data} (sha256, size, data) values (?, ?, ?)", folder)
     if body.size <= WHOLE:
         return str(connection.execute(insert, (body.sha256, body.size, body.whole())).lastrowid)
     insert = insert.replace("?, ?, ?", "?, ?, zeroblob(?)")
     number = connection.execute(insert, (body.sha256, body.size, body.size)).lastrowid
-    with connection.blobopen(f"{folder.qualified}_data", "data", int(number or 0)) as blob:
+    _fill(connection, folder, int(number or 0), body)
+    return str(number)
+
+
+def _fill(connection: sqlite3.Connection, folder: FolderName, number: int, body: NewBody) -> None:
+    """Write the bytes into a data row that has room for just these."""
+    with connection.blobopen(f"{folder.qualified}_data", "data", number) as blob:
         for piece in body.pieces():
             blob.write(piece)
-    return str(number)
+
+
+def _holds(connection: sqlite3.Connection, folder: FolderName, number: int, body: NewBody) -> bool:
+    """Whether a data row still holds just these bytes."""
+    with connection.blobopen(f"{folder.qualified}_data", "data", number, readonly=True) as blob:
+        return len(blob) == body.size and all(blob.read(len(piece)) == piece for piece in body.pieces())
