@@ -385,5 +385,10 @@ def test_compare_sets_the_blobs_frame_apart_and_notices_another_runs(site: Site,
         blob = client.get(1000)
         found = archive.compare(1000)
         assert (found.packed_on, found.problems) == (unpack(blob).packed_on, ())
+        sizes = {file.name: file.size for file in found.files}
+        assert sizes == {name: len(content) for name, content in unpack(blob).files}
+        boot = next(file for file in found.files if file.name == "boot.fcl")
+        assert boot.changed is not None
+        assert boot.changed.timestamp() == pytest.approx((site.records / "1000" / "boot.txt").stat().st_mtime)
         client.put(1000, client.get(1001), override=True)
     assert "the blob's header names run 1001" in archive.compare(1000).problems

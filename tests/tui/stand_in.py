@@ -232,10 +232,14 @@ class StandIn:
 
     def compare(self, run: int) -> Comparison:
         self._answer()
-        files = [FileComparison("boot.fcl", Marks(_OK, _OK, Mark.DIFFERS), "as the older archiver wrote it")]
+        differs = Marks(_OK, _OK, Mark.DIFFERS)
+        files = [FileComparison("boot.fcl", differs, "as the older archiver wrote it", 2_410, NOW)]
         files.append(FileComparison("metadata.fcl", Marks(_OK, Mark.OTHER_WRITER, Mark.OTHER_WRITER)))
-        files += [FileComparison(f"tpc{n:02}.fcl", Marks(_OK, _OK, _NO if n < 3 else _OK)) for n in range(40)]
-        return Comparison(run, Marks(_OK, _OK, Mark.DIFFERS), tuple(files), "run2-beam-noSN-00012", packed_on="Nov 21 06:14 UTC")
+        files += [
+            FileComparison(f"tpc{n:02}.fcl", Marks(_OK, _OK, _NO if n < 3 else _OK), "", 18_000 + n, NOW)
+            for n in range(40)
+        ]
+        return Comparison(run, differs, tuple(files), "run2-beam-noSN-00012", packed_on="Nov 21 06:14 UTC")
 
     def file_text(self, run: int, store: Store, name: str, *, original: bool = False) -> str:
         self._answer()

@@ -157,8 +157,11 @@ class DetailScreen(ConsoleScreen):
         yield self._title(f"Files ({len(comparison.files)}): filesystem, artdaqDB, UconDB")
         for file in comparison.files:
             marks = [(f"{glyphs.mark(file.marks.of(store))} ", MARK_STYLE[file.marks.of(store)]) for store in Store]
+            size = "" if file.size is None else size_text(file.size)
+            changed = "" if file.changed is None else file.changed.strftime("%Y-%m-%d %H:%M")
+            facts = (f"  {size:>7} {changed:16} ", "dim")
             note = (f"  {glyphs.clean(file.note)}", "dim")
-            yield line("   ", *marks, f" {glyphs.clean(file.name)}", note, subject=("file", file.name))
+            yield line("   ", *marks, facts, glyphs.clean(file.name), note, subject=("file", file.name))
         for problem in comparison.problems:
             yield line((f"   ! {glyphs.clean(problem, 1000)}", "bad"))
 

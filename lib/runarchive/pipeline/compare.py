@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from runarchive.artdaqdb.documents import canonical_text
 from runarchive.artdaqdb.export import Export, export_documents, file_paths
@@ -113,8 +114,9 @@ def compare_run(context: Context, evidence: Evidence) -> Comparison:
     names = sorted({*(sides.filesystem or ()), *(sides.artdaqdb or ()), *(sides.ucondb or ())}, key=_order)
     files = [_file(name, sides, other) for name in names]
     if sides.prepared is not None:
+        kept = {file.name: file for file in sides.prepared.record.files}
         files += [
-            FileComparison(name, _refused_marks(sides), f"in originals only: {reason}")
+            FileComparison(name, _refused_marks(sides), f"in originals only: {reason}", *_size_and_time(kept.get(name)))
             for name, reason in sides.prepared.conversion.refused
         ]
     marks = Marks(*(_worst(store, files, sides) for store in Store))
@@ -171,7 +173,16 @@ def _file(name: str, sides: Sides, other: bool) -> FileComparison:
         ucondb = Mark.UNKNOWN if blob is not None else ucondb
     if Store.UCONDB in sides.failed:
         ucondb = Mark.ERROR
-    return FileComparison(name, Marks(disk, artdaqdb, ucondb), note)
+    held = next(text for text in (ours, stored, blob) if text is not None)
+    behind = None if sides.prepared is None else _original(sides.prepared.record.files, name)
+    size = len(held.encode("utf-8", "surrogateescape"))
+    return FileComparison(name, Marks(disk, artdaqdb, ucondb), note, size, _size_and_time(behind)[1])
+
+
+def _size_and_time(file: OriginalFile | None) -> tuple[int | None, datetime | None]:
+    if file is None:
+        return None, None
+    return len(file.data), datetime.fromtimestamp(file.mtime_ns / 1e9, UTC)
 
 
 def _text(files: Mapping[str, str] | None, name: str) -> str | None:

@@ -152,11 +152,17 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class FileComparison:
-    """One file (entity) of a run across the stores; `writer` names another program that wrote it."""
+    """One file (entity) of a run across the stores.
+
+    `size` is in bytes, of its text in the earliest store that holds it; `changed` is when the file in the directory
+    behind it was last written, UTC.
+    """
 
     name: str
     marks: Marks
     note: str = ""
+    size: int | None = None
+    changed: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
