@@ -74,6 +74,8 @@ def test_damage_is_shown_told_and_mended(
         found = archive.run(run)
         assert found is not None
         assert (found.state, found.marks.artdaqdb, found.marks.ucondb) == (state, artdaqdb, ucondb), found.reason
+        offered = [way.action for way in archive.explain(run).exits]
+        assert {JobKind.MIGRATE: "supersede", JobKind.IMPORT: "add"}[exit_kind] in offered
         archive.run_job(exit_kind, [run], JobOptions(add=True, supersede=True))
         archive.run_job(JobKind.MIGRATE, [run], JobOptions(supersede=True))
         archive.run_job(JobKind.VERIFY, [run])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import replace
 
 from runarchive.archive import Archive, JobKind, JobOptions
@@ -43,11 +44,13 @@ def run_kind(args: argparse.Namespace, kind: JobKind, options: JobOptions, *, wr
         before = archive.plan(kind, runs, options) if runs is not None else None
         with graceful(archive):
             outcome = archive.run_job(kind, runs, options)
+        left_out = unclaimed(archive, {item.run for item in outcome.runs})
         held = before.held if before is not None else ()
-        return show_outcome(outcome, held, args.json, unclaimed(archive) if kind is JobKind.VERIFY else None)
+        return show_outcome(outcome, held, args.json, left_out if kind is JobKind.VERIFY else None)
 
 
-def unclaimed(archive: Archive) -> dict[str, int]:
-    """How many runs claim to be neither imported nor archived, by state: a verification does not read them."""
+def unclaimed(archive: Archive, read: Collection[int]) -> dict[str, int]:
+    """How many runs claimed to be neither imported nor archived, by state: a verification did not `read` them."""
     claims = (RunState.IMPORTED, RunState.ARCHIVED)
-    return dict(sorted(Counter(run.state.value for run in archive.runs() if run.state not in claims).items()))
+    states = (run.state for run in archive.runs() if run.state not in claims and run.run not in read)
+    return dict(sorted(Counter(state.value for state in states).items()))

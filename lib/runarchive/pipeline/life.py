@@ -169,7 +169,8 @@ def _trouble(run: Run, evidence: Evidence) -> tuple[Stage, Failure]:
     if evidence.failed is not None and run.state is RunState.FAILED:
         return evidence.failed.stage, evidence.failed.failure
     code = _CODE_OF_STATE.get(run.state, Code.NOT_FOUND)
-    at_ucondb = run.marks.ucondb.ascii_glyph == "*" or run.state is RunState.OUTDATED
+    differs = run.marks.ucondb is Mark.DIFFERS and run.marks.artdaqdb is not Mark.DIFFERS
+    at_ucondb = differs or run.state is RunState.OUTDATED
     stage, store = (Stage.MIGRATE, Store.UCONDB) if at_ucondb else (Stage.IMPORT, Store.ARTDAQDB)
     kind = TAXONOMY[code]
     return stage, Failure(store, Phase.VERIFY, code.value, kind.retryable, run.reason, kind.hint)
@@ -238,7 +239,8 @@ def _ours(run: Run, evidence: Evidence) -> tuple[Exit, ...]:
 
 def _exits_of_conflict(run: Run) -> tuple[Exit, ...]:
     number = run.run
-    if run.marks.ucondb.ascii_glyph == "*" or (run.state is RunState.OUTDATED and run.marks.ucondb.ascii_glyph != "-"):
+    outdated = run.state is RunState.OUTDATED and run.marks.ucondb is not Mark.MISSING
+    if outdated or (run.marks.ucondb is Mark.DIFFERS and run.marks.artdaqdb is not Mark.DIFFERS):
         text = "put a new version into UconDB; the old one keeps its id and tag"
         return (Exit(text, f"tui-archiver migrate {number} --supersede", "supersede"),)
     return (Exit("write ours beside it into artdaqDB", f"tui-archiver import {number} --add", "add"),)

@@ -101,6 +101,8 @@ def with_blob(
     if same_content(stored, packed.blob):
         verdict = HopVerdict.OTHER_WRITER if other else HopVerdict.VERIFIED
         reason = hop.reason if hop is not None else ""
+    elif hop is not None and hop.verdict is HopVerdict.CONFLICT:
+        verdict, reason = HopVerdict.CONFLICT, "UconDB and artdaqDB hold different content"
     elif _is_older(context, evidence, packed.configuration, stored):
         verdict, reason = HopVerdict.OUTDATED, "UconDB is older than artdaqDB"
     else:
