@@ -11,12 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
-from textual import events
-from textual.app import App
 from textual.command import CommandPalette
 from textual.filter import LineFilter, NoColor
 from textual.screen import Screen
-from textual.widgets import Input
 
 from runarchive.archive import Archive, Health, LockHolder
 from runarchive.errors import ArchiveError, ExitCode, UsageError
@@ -33,12 +30,13 @@ from tui_archiver.run_book import SORT_KEYS, RunBook, View
 from tui_archiver.screens.all import SCREENS
 from tui_archiver.screens.base import ConsoleScreen, styles_path
 from tui_archiver.screens.detail import DetailScreen
-from tui_archiver.screens.dialogs import AskingScreen, ConfirmScreen, PromptScreen
+from tui_archiver.screens.dialogs import ConfirmScreen, PromptScreen
 from tui_archiver.screens.help import HelpScreen
 from tui_archiver.screens.leave import LeaveScreen
 from tui_archiver.screens.runs import RunsScreen
 from tui_archiver.session import Call, Options
 from tui_archiver.theme import CONTROL_ROOM, DAYLIGHT, theme_for
+from tui_archiver.typed_ahead import TypedAheadApp
 from tui_archiver.widgets.bars import ACTIVE
 from tui_archiver.widgets.paint import Glyphs
 from tui_archiver.workers import POLL_SECONDS, Fetcher, Poller, Watcher
@@ -46,7 +44,7 @@ from tui_archiver.workers import POLL_SECONDS, Fetcher, Poller, Watcher
 KEPT_EVENTS = 5000
 
 
-class ConsoleApp(App[int], inherit_bindings=False):
+class ConsoleApp(TypedAheadApp, inherit_bindings=False):
     """All state lives here and changes only in handlers; threads post messages."""
 
     CSS_PATH = styles_path("console.tcss")
@@ -168,18 +166,6 @@ class ConsoleApp(App[int], inherit_bindings=False):
         self.memory.save()
 
     # --- messages from threads
-
-    async def on_key(self, event: events.Key) -> None:
-        """A key that no widget took: typed ahead of the dialog that now waits for it, or a binding's."""
-        screen = self.screen
-        if isinstance(screen, AskingScreen) and screen.asks_for_text:
-            line = screen.query(Input)
-            if event.is_printable and event.character:
-                event.prevent_default()
-                screen.take_early(event.character)
-            elif event.key == "enter" and line and not line.first().has_focus:
-                event.prevent_default()
-                await line.first().action_submit()
 
     def on_fetched(self, message: Fetched) -> None:
         """A background call ended."""

@@ -26,6 +26,7 @@ KEYS = (*STORE_WORDS, "run", "config", "reason", "state", "attempts", "start", "
 
 _WORD = re.compile(r'(?:"[^"]*"|[^\s"])+')
 _SPAN = re.compile(r"(\d*)-(\d*)\Z")
+_RUNS = re.compile(r"\d{2,}-(\d{2,})?(,[\d,-]+)?\Z|\d{2,}(,\d{2,}(-\d{2,})?)+\Z", re.ASCII)
 _BOUND = re.compile(r"(<=|>=|<|>|=)?(.+)\Z")
 
 
@@ -195,6 +196,8 @@ def _plain_test(word: str) -> Test:
         return lambda run: run.state is state
     if mark is not None:
         return lambda run: _has(run, mark)
+    if _RUNS.match(word):
+        return _run_test(word)
     if word.isdecimal():
         return lambda run: word in str(run.run) or word in run.configuration.lower() or word in run.reason.lower()
     return lambda run: word in run.configuration.lower() or word in run.reason.lower()

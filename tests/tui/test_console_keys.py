@@ -100,6 +100,35 @@ async def test_what_is_typed_before_the_prompt_is_there_is_not_lost() -> None:
         await until(pilot, lambda: app.book.view.filter.text == "failed" and not isinstance(app.screen, ModalScreen))
 
 
+async def test_what_is_typed_after_enter_in_one_burst_goes_to_the_screen_below() -> None:
+    async with console() as (app, pilot):
+        for key in ("slash", *"failed", "enter", "v", "down", "down", "colon", *"log", "enter"):
+            app.post_message(Key(key, {"slash": "/", "colon": ":"}.get(key, key if len(key) == 1 else None)))
+        await until(pilot, lambda: app.current_mode == "log")
+        assert app.book.view.filter.text == "failed"
+        assert len(app.book.marked) == 3
+
+
+async def test_what_follows_enter_never_becomes_part_of_the_line() -> None:
+    async with console() as (app, pilot):
+        await press(pilot, "colon")
+        for key in (*"go", "space", *"18100", "enter", "2"):
+            app.post_message(Key(key, " " if key == "space" else key if len(key) == 1 else None))
+        await until(pilot, lambda: app.current_mode == "jobs")
+        assert app.cursor_run == 18100
+
+
+async def test_keys_after_a_refused_line_are_dropped_and_the_line_can_be_mended() -> None:
+    async with console() as (app, pilot):
+        await press(pilot, "slash")
+        for key in (*"run:x", "enter", "i", "y"):
+            app.post_message(Key(key, key if len(key) == 1 else None))
+        await settled(pilot)
+        assert isinstance(app.screen, PromptScreen)
+        await press(pilot, "backspace", *"18100", "enter")
+        assert app.book.view.filter.text == "run:18100"
+
+
 async def test_a_filter_that_makes_no_sense_is_said_and_not_taken() -> None:
     async with console() as (app, pilot):
         await press(pilot, "slash")
@@ -144,6 +173,17 @@ async def test_a_change_by_another_process_is_shown() -> None:
         marks = Marks(Mark.VERIFIED, Mark.RUNNING, Mark.MISSING)
         archive.push(replace(run, state=RunState.IMPORTING, marks=marks, percent=42, reason=""))
         await until(pilot, lambda: "↻ 42%" in screen_text(app) or "IMPORTING" in screen_text(app))
+
+
+async def test_the_line_under_the_cursor_is_always_in_sight() -> None:
+    async with console() as (app, pilot):
+        table = runs_of(app).table
+        await press(pilot, "end")
+        assert table.cursor == 199
+        assert table.cursor in table.lines_in_sight()
+        assert "18000" in screen_text(app)
+        await press(pilot, "home", "pagedown", "down")
+        assert table.cursor in table.lines_in_sight()
 
 
 async def test_next_fault_and_next_hole() -> None:

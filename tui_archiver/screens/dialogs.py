@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 from textual import on
@@ -10,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
+from textual.message import Message
 from textual.screen import ModalScreen
 from textual.suggester import Suggester
 from textual.widgets import Input, Static
@@ -39,10 +41,31 @@ class AskingScreen(ModalScreen[Answer]):
     def __init__(self) -> None:
         super().__init__()
         self._early = ""
+        self._ended_early = False
 
-    def on_mount(self) -> None:
+    async def on_mount(self) -> None:
         """Take over what was typed meanwhile."""
         self.take_early("")
+        if self._ended_early:
+            await self.end_line()
+
+    async def end_line(self) -> None:
+        """Enter: submit the line as it stands, or as soon as there is one."""
+        lines = self.query(Input)
+        self._ended_early = not lines
+        if lines:
+            await lines.first().action_submit()
+
+    @dataclass
+    class Answered(Message):
+        """The line was taken, or refused as it stands."""
+
+        refused: bool
+
+    def _taken(self, answer: Answer) -> None:
+        """Close with an answer; what was typed after it goes to the screen below."""
+        self.dismiss(answer)
+        self.app.post_message(self.Answered(False))
 
     def take_early(self, text: str) -> None:
         """Put text that was typed before the line had the focus into the line, or keep it until there is one."""
@@ -87,17 +110,18 @@ class ConfirmScreen(AskingScreen[bool]):
     def action_answer(self, yes: bool) -> None:
         """Close with an answer; yes needs the count where it is asked for."""
         if not (yes and self._word):
-            self.dismiss(yes)
+            self._taken(yes)
 
     @on(Input.Submitted, "#answer")
     def _submitted(self, event: Input.Submitted) -> None:
         event.stop()
         said = event.value.strip()
         if said in ("", self._word):
-            self.dismiss(said == self._word)
+            self._taken(said == self._word)
         else:
             again = f"{said} is not {self._word}: type {self._word} for yes. Escape is no."
             self.query_one("#asked", Static).update(text_block([again]))
+            self.app.post_message(self.Answered(True))
 
 
 class Suggest(Suggester):
@@ -157,7 +181,7 @@ class PromptScreen(AskingScreen[str | None]):
 
     def action_cancel(self) -> None:
         """Leave without an answer."""
-        self.dismiss(None)
+        self._taken(None)
 
     def action_complete(self) -> None:
         """Take what is offered."""
@@ -185,8 +209,9 @@ class PromptScreen(AskingScreen[str | None]):
         wrong = self._check(event.value) if self._check else ""
         if wrong:
             self.query_one("#prompt-hint", Static).update(text_block([wrong]))
+            self.app.post_message(self.Answered(True))
         else:
-            self.dismiss(event.value)
+            self._taken(event.value)
 
 
 class TextScreen(ModalScreen[None]):

@@ -137,6 +137,16 @@ class LineView(Painted, ScrollView, can_focus=True):
 
     # --- moving
 
+    @property
+    def allow_vertical_scroll(self) -> bool:
+        """Lists scroll without a bar, which would take a column of every line."""
+        return True
+
+    @property
+    def allow_horizontal_scroll(self) -> bool:
+        """As up and down."""
+        return True
+
     def go_to(self, line: int, *, centre: bool = False) -> None:
         """Put the cursor on a line and bring it in sight."""
         line = max(0, min(line, self.count - 1))

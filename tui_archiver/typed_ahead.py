@@ -1,0 +1,61 @@
+"""Keys typed faster than dialogs open and close, as over a slow link: each reaches the screen it was meant for."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from textual import events
+from textual.app import App
+
+from tui_archiver.screens.dialogs import AskingScreen
+
+ENDS_A_LINE = ("enter", "escape")
+
+
+class TypedAheadApp(App[int], inherit_bindings=False):
+    """An App that holds back what follows the end of a line until the line was taken or refused."""
+
+    _held: deque[events.Key] | None = None
+    """What waits for a line that was ended; None: nothing waits."""
+    _ended = False
+    """Whether the key that ends the line was acted on."""
+
+    async def on_event(self, event: events.Event) -> None:
+        """Hold keys back while a line that was ended is still on its way."""
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            if self._held is not None:
+                self._held.append(event)
+                return
+            screen = self.screen_stack[-1] if self.screen_stack else None
+            if isinstance(screen, AskingScreen) and screen.asks_for_text and event.key in ENDS_A_LINE:
+                self._held = deque()
+        await super().on_event(event)
+
+    async def on_key(self, event: events.Key) -> None:
+        """A key that no widget took: typed ahead of the dialog that now waits for it, or a binding's."""
+        screen = self.screen
+        if not isinstance(screen, AskingScreen) or not screen.asks_for_text:
+            return
+        if self._held is not None and self._ended:
+            event.prevent_default()
+            self._held.append(events.Key(event.key, event.character))
+        elif event.key in ENDS_A_LINE:
+            self._held, self._ended = self._held or deque(), True
+            if event.key == "enter":
+                event.prevent_default()
+                await screen.end_line()
+        elif event.is_printable and event.character:
+            event.prevent_default()
+            screen.take_early(event.character)
+
+    def on_asking_screen_answered(self, message: AskingScreen.Answered) -> None:
+        """A line was taken or refused."""
+        if message.refused:
+            self._held, self._ended = None, False
+        else:
+            self.call_later(self._let_go)
+
+    async def _let_go(self) -> None:
+        held, self._held, self._ended = self._held or deque(), None, False
+        while held:
+            await self.on_event(held.popleft())
