@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runarchive.archive import Archive, JobKind, JobObserver, LockHolder
+from runarchive.archive import Archive, JobKind, JobObserver, LockHolder, RunResult
 from runarchive.model import JobState, Mark, Run, RunState, Stage
 from tests.archiver_site import Site
 
@@ -41,3 +41,25 @@ def test_another_process_sees_the_run_in_hand_and_does_not_disturb_it(tmp_path: 
     assert migrating.marks.artdaqdb is Mark.VERIFIED
     assert all(holder is not None and holder.job is not None for holder in looker.holders)
     assert set(looker.states) == {JobState.RUNNING}
+
+
+class Stopper(JobObserver):
+    """Asks for a stop when the first run starts."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+
+    def attempt_started(self, run: int, stage: Stage, attempt: int, attempts: int) -> None:
+        self._archive.stop()
+
+
+def test_a_stopped_job_does_not_count_what_it_left_to_the_next(tmp_path: Path) -> None:
+    site = Site(tmp_path / "site")
+    site.make(9)
+    with Archive.open(site.config_file, writable=True) as archive:
+        outcome = archive.run_job(JobKind.IMPORT, None, None, Stopper(archive))
+        (job,) = archive.jobs()
+    done = sum(run.result is RunResult.DONE for run in outcome.runs)
+    assert 0 < done < 9
+    assert (job.state, job.done, job.total) == (JobState.CANCELLED, done, 9)
+    assert job.message.startswith(f"{done} done, 0 failed, {9 - done} left")

@@ -241,10 +241,11 @@ def _summary(outcome: Outcome, held: int) -> str:
     if not outcome.runs and not outcome.stopped:
         return f"nothing to {outcome.kind}" + (f", {held} held" if held else "")
     done = sum(run.result is RunResult.DONE for run in outcome.runs)
-    rate = len(outcome.runs) / outcome.seconds if outcome.seconds > 0 else 0.0
+    rate = outcome.over / outcome.seconds if outcome.seconds > 0 else 0.0
     text = f"{outcome.kind}: {done} done, {len(outcome.failed)} failed in {outcome.seconds:.1f} s ({rate:.1f} runs/s)"
-    if outcome.remaining:
-        text += f", {outcome.remaining} remain"
+    left = outcome.remaining + len(outcome.runs) - outcome.over
+    if left:
+        text += f", {left} remain"
     return f"{text}; {clean(outcome.stopped)}" if outcome.stopped else text
 
 

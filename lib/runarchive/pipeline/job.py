@@ -128,7 +128,7 @@ class JobRun:
 
     def _heartbeat(self, began: float) -> None:
         with self._lock:
-            done = len(self._outcomes)
+            done = sum(outcome.result is not RunResult.CANCELLED for outcome in self._outcomes.values())
             failed = sum(outcome.result is RunResult.FAILED for outcome in self._outcomes.values())
             workers = tuple(f"{name} {text}" for name, text in sorted(self._busy.items()))
             finished = [at for at in self._finished if at > time.monotonic() - RATE_WINDOW]

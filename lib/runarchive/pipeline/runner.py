@@ -268,16 +268,17 @@ class Runner:
         except Exception as error:
             message = f"the notification failed: {type(error).__name__}: {error}"
             tell(self._ledger, message, severity=Severity.WARNING, job=outcome.job)
-        done = sum(run.failure is None for run in outcome.runs)
         state = JobState.DONE
         if outcome.interrupted:
             state = JobState.CANCELLED
         elif outcome.failed or outcome.stop_failure:
             state = JobState.FAILED
-        summary = f"{done} done, {len(outcome.failed)} failed in {outcome.seconds:.1f} s"
+        left = len(outcome.runs) - outcome.over
+        counts = f"{outcome.over - len(outcome.failed)} done, {len(outcome.failed)} failed"
+        summary = f"{counts}{f', {left} left' if left else ''} in {outcome.seconds:.1f} s"
         text = f"{summary}; {outcome.stopped}" if outcome.stopped else summary
         try:
-            self._ledger.jobs.progress(outcome.job, done=len(outcome.runs), failed=len(outcome.failed), workers=())
+            self._ledger.jobs.progress(outcome.job, done=outcome.over, failed=len(outcome.failed), workers=())
             self._ledger.jobs.end(outcome.job, state, text)
         except ArchiveError as error:
             if error.code not in LEDGER_STANDS:

@@ -145,6 +145,11 @@ class Outcome:
         return sum(stage in outcome.stages for outcome in self.runs)
 
     @property
+    def over(self) -> int:
+        """How many runs this job left nothing to do for, failed ones included."""
+        return sum(outcome.result is not RunResult.CANCELLED for outcome in self.runs)
+
+    @property
     def failed(self) -> tuple[RunOutcome, ...]:
         """The runs that failed, lowest first."""
         return tuple(outcome for outcome in self.runs if outcome.result is RunResult.FAILED)
