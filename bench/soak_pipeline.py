@@ -1,6 +1,6 @@
 """A long archive job while both servers fail at random, each out for 20 s once: does everything end archived?
 
-    python bench/soak_pipeline.py [--runs 5000] [--errors 0.05] [--hangs 0.02] [--outage 20] [--seed 1]
+    python bench/soak_pipeline.py [--runs 5000] [--errors 0.05] [--hangs 0.02] [--outage 20] [--workers 8] [--seed 1]
 
 artdaqDB is a real MongoDB, UconDB our server; between them and the job stand proxies that cut a connection or let a
 message wait beyond the time limit. Memory is told every 10 s; a second job at the end finds nothing to do.
@@ -30,7 +30,7 @@ from tests import servers
 
 
 class Proxy:
-    """Stands between a client and a server on loopback, and fails as told."""
+    """Stands between a client and a server on loopback, and fails as told, so many requests in a hundred."""
 
     def __init__(self, port: int, chance: random.Random, errors: float, hangs: float, limit: float) -> None:
         self._target = port
@@ -51,15 +51,29 @@ class Proxy:
                 continue
             server = socket.create_connection(("127.0.0.1", self._target))
             self._open |= {client, server}
-            threading.Thread(target=self._pump, args=(client, server, True), daemon=True).start()
-            threading.Thread(target=self._pump, args=(server, client, False), daemon=True).start()
+            answered = threading.Event()
+            answered.set()
+            threading.Thread(target=self._carry_requests, args=(client, server, answered), daemon=True).start()
+            threading.Thread(target=self._carry_answers, args=(server, client, answered), daemon=True).start()
 
-    def _pump(self, source: socket.socket, sink: socket.socket, requests: bool) -> None:
+    def _carry_requests(self, source: socket.socket, sink: socket.socket, answered: threading.Event) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(1 << 16):
-                if requests and not self._lets_pass():
+                # The dice are thrown once a request, however many pieces it comes in.
+                if answered.is_set() and not self._lets_pass():
                     break
+                answered.clear()
                 sink.sendall(data)
+        self._shut(source, sink)
+
+    def _carry_answers(self, source: socket.socket, sink: socket.socket, answered: threading.Event) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                answered.set()
+                sink.sendall(data)
+        self._shut(source, sink)
+
+    def _shut(self, source: socket.socket, sink: socket.socket) -> None:
         for end in (source, sink):
             self._open.discard(end)
             with contextlib.suppress(OSError):
@@ -93,6 +107,7 @@ def main() -> int:
     parser.add_argument("--hangs", type=float, default=0.02)
     parser.add_argument("--outage", type=float, default=20.0)
     parser.add_argument("--limit", type=float, default=2.0, help="time limit of a call, in seconds")
+    parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     chance = random.Random(args.seed)
@@ -106,7 +121,8 @@ def main() -> int:
             text = config.read_text().replace(f"embedded://{root}/ucondb.sqlite", f"http://127.0.0.1:{ucon.port}/app")
             more = f"  timeout_seconds: {args.limit}\n"
             text = text.replace("ucon_db:\n", "ucon_db:\n" + more).replace("artdaq_db:\n", "artdaq_db:\n" + more)
-            config.write_text(text.replace("parallel_workers: 2", "parallel_workers: 4\n  retry_delay_seconds: 0.5"))
+            workers = f"parallel_workers: {args.workers}\n  retry_delay_seconds: 0.5"
+            config.write_text(text.replace("parallel_workers: 2", workers))
             make_records(root / "records", runs=args.runs, in_progress=0)
             return soak(config, mongo, ucon, args)
 
