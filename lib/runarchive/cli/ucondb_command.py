@@ -8,9 +8,10 @@ import signal
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from runarchive.clean import clean
 from runarchive.cli.output import emit, emit_json, talk
@@ -22,7 +23,28 @@ if TYPE_CHECKING:
     from runarchive.ucondb.listing import UconVersion
     from runarchive.ucondb.server.storage import Storage
 
+Number = TypeVar("Number", int, float)
 PASSWORD_VARIABLE = "TUI_ARCHIVER_UCONDB_PASSWORD"
+
+
+def _number(kind: Callable[[str], Number], least: float, most: float) -> Callable[[str], Number]:
+    """What reads a number of an option."""
+
+    def read(text: str) -> Number:
+        try:
+            number = kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"{text} is not between {least:g} and {most:g}")
+        return number
+
+    return read
+
+
+_RUN = _number(int, 0, (1 << 63) - 1)
+_PORT = _number(int, 0, 65535)
+_COUNT = _number(int, 1, 1 << 20)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,10 +52,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     listing = commands.add_parser("list", help="the runs that it holds")
     get = commands.add_parser("get", help="the blob of a run")
-    get.add_argument("number", metavar="RUN", type=int)
+    get.add_argument("number", metavar="RUN", type=_RUN)
     get.add_argument("--out", metavar="FILE", type=Path, help="else stdout")
     put = commands.add_parser("put", help="store a file as the blob of a run, and read it back")
-    put.add_argument("number", metavar="RUN", type=int)
+    put.add_argument("number", metavar="RUN", type=_RUN)
     put.add_argument("file", metavar="FILE", type=Path)
     put.add_argument("--override", action="store_true", help="take the key from the version that has it")
     put.add_argument("--tag", metavar="T", action="append", help="instead of the run number; may be repeated")
@@ -46,14 +68,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         where.add_argument("--password-file", metavar="P", type=Path, help=f"else ${PASSWORD_VARIABLE}")
         where.add_argument("--ca-file", metavar="PEM", type=Path, help="certificates to trust")
         where.add_argument("--client-cert", metavar="PEM", type=Path, help="our certificate and key")
-        where.add_argument("--timeout", metavar="SECONDS", type=float, default=30.0)
+        where.add_argument("--timeout", metavar="SECONDS", type=_number(float, 0.001, 1e6), default=30.0)
     _configure_serve(commands.add_parser("serve", help="be a UconDB server"))
 
 
 def _configure_serve(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--db", required=True, help="sqlite:///ABS/PATH or postgresql://USER@HOST/DATABASE")
     serve.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
-    serve.add_argument("--port", type=int, default=8080, help="default: %(default)s; 0 takes a free one")
+    serve.add_argument("--port", type=_PORT, default=8080, help="default: %(default)s; 0 takes a free one")
     serve.add_argument("--users", metavar="FILE", type=Path, help="lines user:realm:HA1, as htdigest writes them")
     serve.add_argument("--folder", metavar="F", action="append", default=[], help="make this folder if it is missing")
     serve.add_argument("--prefix", default="/app", help="path before the calls; default: %(default)s")
@@ -62,8 +84,9 @@ def _configure_serve(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--client-ca", metavar="PEM", type=Path, help="serve only clients with a certificate of it")
     serve.add_argument("--plain-http", action="store_true", help="serve other machines without TLS")
     serve.add_argument("--allow-drop", action="store_true", help="let create_folder?drop=yes empty a folder")
-    serve.add_argument("--max-upload", metavar="MB", type=int, default=1024, help="largest blob; default: %(default)s")
-    serve.add_argument("--threads", type=int, default=24, help="requests at a time; default: %(default)s")
+    serve.add_argument("--max-upload", metavar="MB", type=_COUNT, default=1024,
+                       help="largest blob; default: %(default)s")
+    serve.add_argument("--threads", type=_COUNT, default=24, help="requests at a time; default: %(default)s")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -165,6 +188,8 @@ def _serve(args: argparse.Namespace) -> int:
             Code.PERMISSION, f"{args.host} is reached by other machines: not served without TLS", store=Store.UCONDB,
             phase=Phase.CONNECT, hint="give --tls-cert, or --plain-http if something in front of it does the TLS",
         )
+    if args.client_ca and not args.tls_cert:
+        raise UsageError("--client-ca asks clients for certificates, which takes --tls-cert")
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     users = Users.read(args.users) if args.users else Users.nobody()
     storage = _storage(args.db)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import itertools
 import json
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,7 @@ from runarchive.ucondb.wire import Answer
 __all__ = ["Checksums", "Listing", "ListingCache", "PutKind", "PutOutcome", "UconClient", "UconVersion"]
 
 _MISSING_OBJECT = ("Object ", "Folder ")
+_NUMBER = re.compile(r"-?[0-9]{1,20}")
 _LISTING_PATIENCE = 6.0
 """Times the usual limit for a whole listing: version 3.9.7 needs 0.25 ms a version, perhaps before its first byte."""
 _ANY_TIME = "99999999999999"
@@ -106,11 +108,13 @@ class UconClient:
             news = retried(lambda: self._versions((("tr_since", f"{max(0.0, cache.newest - OVERLAP_SECONDS):.6f}"),)))
             if news is not None:
                 return make_listing(source, merge(cache, news), exists=True, incremental=True)
+        rows = None
         if self.postgres_dsn:
             from runarchive.ucondb.postgres_listing import read_versions
 
             rows = read_versions(self.postgres_dsn, self.folder, self.object_name, timeout=self._transport.timeout)
-        else:
+        if rows is None:
+            # A database without these tables may be another one: the server has the last word on what is not there.
             rows = retried(lambda: self._versions(()))
         versions = {} if rows is None else {row.id: row for row in rows}
         return make_listing(source, versions, exists=rows is not None, incremental=False)
@@ -242,7 +246,9 @@ class UconClient:
                 self._expect(answer.status, text, Phase.READ, run)
             size = answer.headers.get("X-UConDB-data-size", size)
             adler32 = answer.headers.get("X-UConDB-adler32", adler32)
-            if selector != "data_key" and (size is None or adler32 is None):
+            if selector == "data_key":
+                size = adler32 = None
+            elif not all(_NUMBER.fullmatch(value or "") for value in (size, adler32)):
                 raise self._failure(Code.BAD_ANSWER, f"{what} comes without its size and adler32", Phase.READ, run)
             yield checked(answer.pieces, size, adler32, what, run)
 
@@ -252,7 +258,10 @@ class UconClient:
         self._expect(status, text, Phase.READ, run)
         if text.strip() in ("", "{}"):
             raise self._failure(Code.NOT_FOUND, f"UconDB holds no {what}", Phase.READ, run)
-        version = version_of(json.loads(text))
+        try:
+            version = version_of(json.loads(text))
+        except ValueError as error:
+            raise self._failure(Code.BAD_ANSWER, f"the metadata of {what} is none", Phase.READ, run) from error
         return str(version.data_size), str(version.adler32)
 
     @staticmethod

@@ -6,12 +6,15 @@ data_key, adler32) and `S.F_tags`.
 
 from __future__ import annotations
 
+import re
+
 from runarchive.errors import ArchiveError, Code
 from runarchive.model import Phase, Store
 from runarchive.ucondb.listing import UconVersion
 
 _UNDEFINED_TABLE = "42P01"
 _UNDEFINED_SCHEMA = "3F000"
+_PASSWORD = re.compile(r"//[^:@/]*:(.*)@|password\s*=\s*(\S+)", re.IGNORECASE)
 _QUERY = """
     select v.id, v.key, coalesce(v.tv, 0), extract(epoch from v.tr)::float8,
            coalesce((select array_agg(t.tag_name order by t.tag_name) from {tags} t where t.version_id = v.id), '{{}}'),
@@ -48,18 +51,27 @@ def read_versions(dsn: str, folder: str, object_name: str, *, timeout: float) ->
     except psycopg2.Error as error:
         if error.pgcode in (_UNDEFINED_TABLE, _UNDEFINED_SCHEMA):
             return None
-        raise _failure(error) from error
+        raise _failure(error, dsn) from None
     return rows or None
 
 
-def _failure(error: Exception) -> ArchiveError:
+def without_password(text: str, dsn: str) -> str:
+    """What a database driver says, in one line, without the password of the address or any part of it."""
+    found = _PASSWORD.search(dsn)
+    parts = re.split(r"[@:/?]", (found[1] or found[2] or "") if found else "")
+    for part in sorted(filter(None, parts), key=len, reverse=True):
+        text = text.replace(part, "***")
+    return " ".join(text.split())[:300]
+
+
+def _failure(error: Exception, dsn: str) -> ArchiveError:
     state = getattr(error, "pgcode", None)
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = without_password(str(error), dsn) or type(error).__name__
     code = {"57014": Code.TIMEOUT, "42501": Code.PERMISSION}.get(state or "", Code.BAD_ANSWER)
     if state is None:
         refused = "password authentication failed" in text or "no password supplied" in text
         code = Code.WRONG_PASSWORD if refused else Code.CONNECTION_REFUSED
     return ArchiveError(
-        code, f"the database behind UconDB: {text[:300]}", store=Store.UCONDB, phase=Phase.LIST,
+        code, f"the database behind UconDB: {text}", store=Store.UCONDB, phase=Phase.LIST,
         hint="correct ucon_db.postgres_dsn, or leave it out: listing then goes through the server",
     )

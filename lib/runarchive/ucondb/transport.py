@@ -141,7 +141,9 @@ class Transport:
         target = build_url(self._path, method, query)
         headers = dict(_AGENT)
         if challenge is not None:
-            headers["Authorization"] = challenge.answer(self._user, self._password, "POST", target)
+            proof = challenge.answer(self._user, self._password, "POST", target)
+            # The HTTP library writes headers in Latin-1; a user's name goes out as UTF-8, as the digest was made.
+            headers["Authorization"] = proof.encode().decode("latin-1")
         if not isinstance(body, bytes):
             body.seek(0)
         with self._wire.exchange("POST", target, body, size, headers, Phase.WRITE) as answer:

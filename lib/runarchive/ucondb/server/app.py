@@ -50,6 +50,7 @@ Start = Callable[[str, list[tuple[str, str]]], Any]
 _log = logging.getLogger("runarchive.ucondb.server")
 _BATCH = 500
 _TOO_MANY_DIGITS = 19
+_LARGEST_QUESTION = 16 << 20
 
 
 class UconApp:
@@ -168,10 +169,10 @@ class UconApp:
             raise HttpError(text("Use POST", "405 Method Not Allowed", headers=(("Allow", "POST"),)))
         folder = self._folder(request)
         try:
-            wanted = json.loads(b"".join(request.body.pieces()))
+            wanted = json.loads(request.body.whole(_LARGEST_QUESTION))
             if not isinstance(wanted, dict):
                 raise ValueError
-        except ValueError:
+        except (ValueError, RecursionError):
             raise bad_request("The body is no JSON object") from None
         found = self._look_up(request, folder, wanted)
         values = (None if version is None else metadata(version, folder.qualified) for version in found)

@@ -60,6 +60,11 @@ class RequestBody:
                 raise BodyError("408 Request Timeout", "The body comes too slowly")
             yield piece
 
+    def whole(self, limit: int) -> bytes:
+        """A body that is a question, not a blob: all of it, of at most `limit` bytes."""
+        self._limit = min(self._limit, limit)
+        return b"".join(self.pieces())
+
     def drop(self) -> None:
         """Read the rest and forget it, so that a client that is still sending gets to read the answer."""
         try:

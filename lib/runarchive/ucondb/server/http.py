@@ -129,7 +129,7 @@ class Request:
             if _REFUSED.search(value):
                 raise bad_request(f"Invalid value for {name}")
             arguments.setdefault(name, []).append(value)
-        return cls(method, target, tuple(below.strip("/").split("/")), arguments, authorization, body)
+        return cls(method, target, tuple(below.strip("/").split("/")), arguments, _letters(authorization), body)
 
     def one(self, name: str, default: str | None = None) -> str | None:
         """The value of an argument that may be given once."""
@@ -183,6 +183,14 @@ class Request:
         if any(";" in value for values in arguments.values() for value in values):
             raise bad_request("Invalid argument value")
         return Request(self.method, self.target, self.elements[:1], arguments, self.authorization, self.body)
+
+
+def _letters(header: str) -> str:
+    """A header of WSGI as its sender meant it: UTF-8, as ours and curl send it, else Latin-1."""
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeError:
+        return header
 
 
 def read_time(value: str, now: float) -> float:

@@ -19,6 +19,7 @@ import psycopg2
 import psycopg2.errors
 from psycopg2 import extensions, sql
 
+from runarchive.ucondb.postgres_listing import without_password
 from runarchive.ucondb.server.storage import (
     PIECE,
     FolderName,
@@ -240,8 +241,9 @@ class PostgresStorage(Storage):
             options = f"-c statement_timeout={_STATEMENT_SECONDS * 1000} -c synchronous_commit=on"
             try:
                 connection = psycopg2.connect(self._dsn, connect_timeout=10, options=options)
-            except psycopg2.OperationalError as error:
-                raise StorageDown(" ".join(str(error).split())) from error
+            except (psycopg2.OperationalError, psycopg2.ProgrammingError) as error:
+                # Its cause is not told: the log would show it with the password of a mistyped address.
+                raise StorageDown(without_password(str(error), self._dsn)) from None
             connection.autocommit = True
             self._local.connection = connection
             with self._lock:

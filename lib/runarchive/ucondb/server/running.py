@@ -21,8 +21,12 @@ from runarchive.ucondb.server.body import RequestBody
 
 MAX_BODY = 1 << 30
 _THREADS = 24
+_MOST_THREADS = 90
+"""Below the 100 connections that a PostgreSQL takes: each thread may come to hold one."""
+_MORE_THREADS = 8
 _IDLE_SECONDS = 30
 _LINGER_SECONDS = 2
+_HEAD_SECONDS = 10
 _KEPT_OPEN = 500
 _READ_BYTES = 1 << 17
 _LONGEST_HEADERS = 64 * 1024
@@ -32,7 +36,14 @@ _log = logging.getLogger("runarchive.ucondb.server")
 class _Request(HTTPRequest):
     """A request whose body is read by the application, in pieces, after it has looked at the credentials."""
 
+    def parse_request(self) -> None:
+        """Read the head of a request, for which a client gets less time than for a body."""
+        self.conn.socket.settimeout(_HEAD_SECONDS)
+        super().parse_request()
+        self.conn.socket.settimeout(self.server.timeout)
+
     def respond(self) -> None:
+        """Have the application answer."""
         length = None if self.chunked_read else int(self.inheaders.get(b"Content-Length", 0))
         if length is not None and length < 0:
             self.simple_response("400 Bad Request", "Malformed Content-Length")
@@ -74,6 +85,9 @@ class _Server(wsgi.Server):
     def process_conn(self, conn: Any) -> None:
         """Give a connection to a thread, a new one only when something has come over it."""
         if conn.has_sent:
+            if self.requests.idle <= self.requests.qsize:
+                # Those that are stalled keep their threads; the others get more.
+                self.requests.grow(_MORE_THREADS)
             super().process_conn(conn)
         else:
             conn.has_sent = True
@@ -105,22 +119,18 @@ class RunningServer:
         self._app = app
         self._host = host
         self._server: Any = _Server(
-            (host, port), app, numthreads=threads, server_name="", timeout=_IDLE_SECONDS, request_queue_size=128
+            (host, port), app, numthreads=threads, max=max(threads, _MOST_THREADS), server_name="",
+            timeout=_IDLE_SECONDS, request_queue_size=128,
         )
         self._server.max_upload = max_body
         self._server.max_request_header_size = _LONGEST_HEADERS
         self._server.keep_alive_conn_limit = _KEPT_OPEN
         self._server.nodelay = True
         if certificate:
-            adapter = _Tls(certificate, private_key or certificate)
-            adapter.context.minimum_version = ssl.TLSVersion.TLSv1_2
-            if client_ca:
-                adapter.context.load_verify_locations(client_ca)
-                adapter.context.verify_mode = ssl.CERT_REQUIRED
-            self._server.ssl_adapter = adapter
+            self._server.ssl_adapter = _tls(certificate, private_key or certificate, client_ca)
         self._scheme = "https" if certificate else "http"
         self._listening = threading.Event()
-        self._refused: OSError | None = None
+        self._refused: OSError | OverflowError | None = None
         self._thread = threading.Thread(target=self._serve, name="ucondb-server", daemon=True)
 
     @property
@@ -162,13 +172,28 @@ class RunningServer:
         # What a daemon thread starts are daemons too: no server keeps a process from ending.
         try:
             self._server.prepare()
-        except OSError as error:
+        except (OSError, OverflowError) as error:
             self._refused = error
             return
         finally:
             self._listening.set()
         with contextlib.suppress(KeyboardInterrupt, SystemExit):
             self._server.serve()
+
+
+def _tls(certificate: str, private_key: str, client_ca: str) -> _Tls:
+    try:
+        adapter = _Tls(certificate, private_key)
+        adapter.context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if client_ca:
+            adapter.context.load_verify_locations(client_ca)
+            adapter.context.verify_mode = ssl.CERT_REQUIRED
+    except (OSError, ValueError) as error:
+        raise ArchiveError(
+            Code.BAD_CONFIG, f"cannot serve with certificate {certificate}: {error}", store=Store.UCONDB,
+            phase=Phase.CONNECT, hint="give PEM files: --tls-cert, --tls-key if the key is not in it, --client-ca",
+        ) from error
+    return adapter
 
 
 def is_loopback(host: str) -> bool:

@@ -209,7 +209,8 @@ class SqliteStorage(Storage):
                 finally:
                     for waiting in batch:
                         waiting.done = True
-        if isinstance(mine.error, sqlite3.OperationalError):
+        # DatabaseError itself, not its kinds for wrong statements: a file that is no database, or a damaged one.
+        if isinstance(mine.error, sqlite3.OperationalError) or type(mine.error) is sqlite3.DatabaseError:
             raise StorageDown(str(mine.error)) from mine.error
         if mine.error is not None:
             raise mine.error
