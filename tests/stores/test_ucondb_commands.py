@@ -146,3 +146,27 @@ def test_check_sets_the_exit_code(run: Run, tmp_path: Path, blob: Path) -> None:
     blob.write_bytes(os.urandom(100))
     assert run("blob", "check", blob)[0] == 1
     assert run("blob", "check", tmp_path / "nosuch")[0] == 1
+
+
+def test_a_place_that_cannot_be_written_is_said_so(run: Run, tmp_path: Path, blob: Path) -> None:
+    for place in (blob, Path("/proc/none/here"), blob / "below"):
+        code, _, err = run("blob", "unpack", str(blob), "--out", str(place))
+        assert code == 1
+        assert "cannot write" in err
+
+
+def test_a_run_number_is_not_negative(run: Run, tmp_path: Path, blob: Path) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run("blob", "pack", str(tmp_path), "--run", "-3", "--out", str(tmp_path / "x"))
+    assert caught.value.code == 64
+
+
+def test_a_link_is_not_followed_even_to_make_a_directory(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out" / "link").symlink_to(tmp_path / "elsewhere")
+    file = tmp_path / "blob"
+    file.write_bytes(pack([("link/deeper/a.fcl", b"a: 1\n")], 7, datetime.now(UTC)))
+    code, _, _ = run("blob", "unpack", file, "--out", tmp_path / "out")
+    assert code == 1
+    assert not list((tmp_path / "elsewhere").iterdir())

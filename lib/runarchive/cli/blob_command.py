@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from runarchive.clean import clean
+from runarchive.cli.numbers import RUN
 from runarchive.cli.output import emit, emit_json, talk
 from runarchive.errors import ArchiveError, Code, ConfigError, ExitCode
 from runarchive.model import Phase, Store, Verdict
@@ -19,14 +20,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     packing = commands.add_parser("pack", help="make the blob of a directory")
     packing.add_argument("directory", metavar="DIR", type=Path)
-    packing.add_argument("--run", dest="number", metavar="N", type=int, required=True)
+    packing.add_argument("--run", dest="number", metavar="N", type=RUN, required=True)
     packing.add_argument("--out", metavar="FILE", type=Path, help="else stdout")
     unpacking = commands.add_parser("unpack", help="write the files of a blob; with a config, artdaqDB settles doubts")
     unpacking.add_argument("file", metavar="FILE", type=Path, help="- is stdin")
     unpacking.add_argument("--out", metavar="DIR", type=Path, required=True)
     checking = commands.add_parser("check", help="whether a file is a whole, unambiguous blob that says what it must")
     checking.add_argument("file", metavar="FILE", type=Path, help="- is stdin")
-    checking.add_argument("--run", dest="number", metavar="N", type=int, help="the run it must be of")
+    checking.add_argument("--run", dest="number", metavar="N", type=RUN, help="the run it must be of")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -8,12 +8,12 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from runarchive.clean import clean
+from runarchive.cli.numbers import RUN, number_of
 from runarchive.cli.output import emit, emit_json, talk
 from runarchive.errors import ArchiveError, Code, ExitCode, UsageError
 from runarchive.model import Phase, Store
@@ -23,28 +23,9 @@ if TYPE_CHECKING:
     from runarchive.ucondb.listing import UconVersion
     from runarchive.ucondb.server.storage import Storage
 
-Number = TypeVar("Number", int, float)
 PASSWORD_VARIABLE = "TUI_ARCHIVER_UCONDB_PASSWORD"
-
-
-def _number(kind: Callable[[str], Number], least: float, most: float) -> Callable[[str], Number]:
-    """What reads a number of an option."""
-
-    def read(text: str) -> Number:
-        try:
-            number = kind(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
-        if not least <= number <= most:
-            raise argparse.ArgumentTypeError(f"{text} is not between {least:g} and {most:g}")
-        return number
-
-    return read
-
-
-_RUN = _number(int, 0, (1 << 63) - 1)
-_PORT = _number(int, 0, 65535)
-_COUNT = _number(int, 1, 1 << 20)
+_PORT = number_of(int, 0, 65535)
+_COUNT = number_of(int, 1, 1 << 20)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -52,10 +33,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     listing = commands.add_parser("list", help="the runs that it holds")
     get = commands.add_parser("get", help="the blob of a run")
-    get.add_argument("number", metavar="RUN", type=_RUN)
+    get.add_argument("number", metavar="RUN", type=RUN)
     get.add_argument("--out", metavar="FILE", type=Path, help="else stdout")
     put = commands.add_parser("put", help="store a file as the blob of a run, and read it back")
-    put.add_argument("number", metavar="RUN", type=_RUN)
+    put.add_argument("number", metavar="RUN", type=RUN)
     put.add_argument("file", metavar="FILE", type=Path)
     put.add_argument("--override", action="store_true", help="take the key from the version that has it")
     put.add_argument("--tag", metavar="T", action="append", help="instead of the run number; may be repeated")
@@ -68,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         where.add_argument("--password-file", metavar="P", type=Path, help=f"else ${PASSWORD_VARIABLE}")
         where.add_argument("--ca-file", metavar="PEM", type=Path, help="certificates to trust")
         where.add_argument("--client-cert", metavar="PEM", type=Path, help="our certificate and key")
-        where.add_argument("--timeout", metavar="SECONDS", type=_number(float, 0.001, 1e6), default=30.0)
+        where.add_argument("--timeout", metavar="SECONDS", type=number_of(float, 0.001, 1e6), default=30.0)
     _configure_serve(commands.add_parser("serve", help="be a UconDB server"))
 
 

@@ -174,23 +174,28 @@ def read_directory(directory: Path) -> list[File]:
 def write_directory(files: Iterable[File], out: Path) -> list[Path]:
     """Write the files of a blob below `out`, which may exist; nothing is overwritten, nothing lands elsewhere.
 
-    Raises ArchiveError(BAD_NAME) for a name that leads out of `out` or meets what is there already.
+    Raises ArchiveError: BAD_NAME for a name that leads out of `out` or meets what is there already, PERMISSION.
     """
     files = list(files)
     refuse_bad_names([name for name, _ in files], None)
-    out.mkdir(parents=True, exist_ok=True)
-    root = out.resolve()
     written = []
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArchiveError(Code.PERMISSION, f"cannot write into {out}: {error.strerror}") from error
+    root = out.resolve()
     for name, content in files:
         target = root / name
+        if not target.parent.resolve().is_relative_to(root):
+            raise ArchiveError(Code.BAD_NAME, f"{name!r} leads out of {out}: not written")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            if not target.parent.resolve().is_relative_to(root):
-                raise ArchiveError(Code.BAD_NAME, f"{name!r} leads out of {out}: not written")
             with target.open("xb") as file:
                 file.write(content)
         except (FileExistsError, NotADirectoryError) as error:
             raise ArchiveError(Code.BAD_NAME, f"{out / name} is there already: not overwritten") from error
+        except OSError as error:
+            raise ArchiveError(Code.PERMISSION, f"cannot write {out / name}: {error.strerror}") from error
         written.append(target)
     return written
 
