@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from pymongo import MongoClient
@@ -23,6 +24,7 @@ from runarchive.errors import ArchiveError, Code
 from runarchive.real_servers import MongodServer, TlsFiles
 from tests import servers
 from tests.certificates import CLIENT_SUBJECT, Certificates, make_certificates
+from tests.cutting_proxy import CuttingProxy
 
 PASSWORD = "pa ss@w/rd:%"
 ENCODED = "pa%20ss%40w%2Frd%3A%25"
@@ -334,3 +336,16 @@ def test_a_unique_index_of_the_site_is_not_taken_for_what_is_there(mongodb_datab
         store.insert([document("other")])
     assert caught.value.code is Code.CONFLICT
     store.close()
+
+
+def test_single_cut_connections_are_no_failures(mongodb_database: str) -> None:
+    port = urlsplit(mongodb_database).port
+    assert port is not None
+    proxy = CuttingProxy(port, every=4)
+    store = MongoDB(mongodb_database.replace(f":{port}", f":{proxy.port}", 1), timeout=5)
+    for place in range(20):
+        store.insert([document(f"e{place}")])
+    assert len(store.documents("7/conf")) == 20
+    assert proxy.cuts > 3
+    store.close()
+    proxy.close()

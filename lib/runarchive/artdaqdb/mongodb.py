@@ -13,7 +13,6 @@ from typing import Any
 from bson.objectid import ObjectId
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient, ReadPreference, WriteConcern
-from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
@@ -35,6 +34,7 @@ from runarchive.artdaqdb.system_metadata import metadata_document
 from runarchive.errors import ArchiveError, Code
 from runarchive.fhicl.pairs import Pairs, Value
 from runarchive.model import Phase, Store
+from runarchive.repeating import repeated
 
 DUPLICATE_KEY = 11000
 BATCH_BYTES = 12 * 2**20
@@ -111,30 +111,38 @@ class MongoDB:
         with self._told(Phase.LIST):
             return mongodb_listing.record_collections(self._plain)
 
+    @repeated
     def collections(self) -> dict[str, int]:
         """Each collection with the server's own count of its documents; views and system collections are none."""
+        return self._counts()
+
+    def _counts(self) -> dict[str, int]:
         names = self._names()
         with self._told(Phase.LIST):
             return {name: self._plain[name].estimated_document_count() for name in names}
 
+    @repeated
     def list_configurations(self, details: bool = False) -> tuple[StoredConfiguration, ...]:
         """All configurations. Without details, `assigned` is "" in a database too large to read every date quickly."""
-        counts = self.collections()
+        counts = self._counts()
         with self._told(Phase.LIST):
             return mongodb_listing.configurations(self._plain, counts, details)
 
+    @repeated
     def configurations_of(self, run: int) -> tuple[str, ...]:
         """The configuration names of one run, sorted; fast where the site's index of configuration names exists."""
         names = self._names()
         with self._told(Phase.LIST):
             return mongodb_listing.configurations_of(self._plain, names, run)
 
+    @repeated
     def change_token(self) -> str | None:
         """From the server's own counts of writes; None where it does not keep or show them."""
         names = self._names()
         with self._told(Phase.LIST):
             return mongodb_listing.change_token(self._plain, names)
 
+    @repeated
     def documents(self, configuration: str) -> tuple[StoredDocument, ...]:
         """Every document of one configuration, the oldest of a collection first."""
         found: list[StoredDocument] = []
@@ -172,6 +180,7 @@ class MongoDB:
         for name, raw in self._write(prepared):
             self._same(name, raw)
 
+    @repeated
     def _same(self, name: str, raw: bytes) -> None:
         """Raise CONFLICT unless what is stored under this record's id is this record."""
         oid = bson_records.decode(raw).table("_id").text("$oid")
@@ -187,21 +196,23 @@ class MongoDB:
             self._ensure_metadata()
         known: list[tuple[str, bytes]] = []
         for name, batch in _batches(prepared):
-            with self._told(Phase.WRITE):
-                known.extend((name, batch[place]) for place in self._insert_batch(self._database[name], batch))
+            known.extend((name, batch[place]) for place in self._insert_batch(name, batch))
         return known
 
-    def _insert_batch(self, collection: Collection[RawBSONDocument], batch: Sequence[bytes]) -> list[int]:
-        try:
-            collection.insert_many([RawBSONDocument(raw) for raw in batch], ordered=False)
-        except BulkWriteError as error:
-            failures = (error.details or {}).get("writeErrors", [])
-            there = [one["index"] for one in failures if _is_known_id(one)]
-            if len(there) < len(failures) or (error.details or {}).get("writeConcernErrors"):
-                raise
-            return there
+    @repeated
+    def _insert_batch(self, name: str, batch: Sequence[bytes]) -> list[int]:
+        with self._told(Phase.WRITE):
+            try:
+                self._database[name].insert_many([RawBSONDocument(raw) for raw in batch], ordered=False)
+            except BulkWriteError as error:
+                failures = (error.details or {}).get("writeErrors", [])
+                there = [one["index"] for one in failures if _is_known_id(one)]
+                if len(there) < len(failures) or (error.details or {}).get("writeConcernErrors"):
+                    raise
+                return there
         return []
 
+    @repeated
     def _ensure_metadata(self) -> None:
         """The database's own record, without a password; its id is made from the name, so a race leaves one."""
         if self._has_metadata:

@@ -20,7 +20,7 @@ STAGE_ENDING = frozenset({Code.WRONG_PASSWORD, Code.FOLDER_MISSING, Code.BAD_CER
 RUNS_IN_A_ROW = 3
 LONGEST_DELAY = 60.0
 FIRST_PROBE = 1.0
-LONGEST_PROBE = 30.0
+LONGEST_PROBE = 10.0
 MOST_SUSPENSIONS = 2
 """How often one run alone may make a stage stand."""
 
