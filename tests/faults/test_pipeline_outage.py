@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,8 +22,9 @@ from runarchive.archive import Archive, JobKind, JobObserver, JobOptions, RunRes
 from runarchive.config import load_config
 from runarchive.errors import ArchiveError, Code
 from runarchive.ledger.ledger import Ledger
-from runarchive.model import JobState, RunState, Stage
+from runarchive.model import JobState, RunState, Stage, Store
 from runarchive.pipeline import job as job_module
+from runarchive.pipeline.import_stage import run_import
 from runarchive.ucondb.server.app import UconApp
 from runarchive.ucondb.server.running import RunningServer
 from runarchive.ucondb.server.sqlite_storage import SqliteStorage
@@ -209,6 +211,34 @@ def test_a_full_disk_pauses_and_the_job_goes_on_when_there_is_room(site: Site, m
         assert watcher.paused_stages[0] is Stage.IMPORT
         assert {run.state for run in outcome.runs} == {RunState.ARCHIVED}
         assert any("disk_reserve_mb" in event.message for event in archive.events())
+
+
+def test_a_stage_that_stands_again_at_once_is_asked_less_and_less_often(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that looks free and is full: the log of a night must not fill it."""
+    (run,) = site.make(1)
+    monkeypatch.setattr(job_module, "FIRST_PROBE", 0.01)
+    monkeypatch.setattr(job_module, "LONGEST_PROBE", 0.16)
+    delays: list[float] = []
+    failing = [True] * 7
+    ask = job_module.JobRun._ask_again
+
+    def asked(job: job_module.JobRun, stage: Stage, probe: job_module._Probe) -> None:
+        delays.append(probe.delay)
+        ask(job, stage, probe)
+
+    def full(*arguments: Any, **options: Any) -> Any:
+        if failing and failing.pop():
+            raise ArchiveError(Code.DISK_FULL, "cannot write: No space left on device", store=Store.ARTDAQDB)
+        return run_import(*arguments, **options)
+
+    monkeypatch.setattr(job_module.JobRun, "_ask_again", asked)
+    monkeypatch.setattr("runarchive.pipeline.work.run_import", full)
+    with Archive.open(site.config_file, writable=True) as archive:
+        (done,) = archive.run_job(JobKind.IMPORT).runs
+    assert (done.run, done.state) == (run, RunState.IMPORTED)
+    assert delays == [0.01, 0.02, 0.04, 0.08, 0.16, 0.16, 0.16]
 
 
 @contextlib.contextmanager

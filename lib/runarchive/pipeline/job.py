@@ -41,11 +41,21 @@ LEDGER_STANDS = (Code.DISK_FULL, Code.TIMEOUT)
 
 @dataclass(slots=True)
 class _Probe:
-    """When a standing stage is asked again, and by which thread."""
+    """When a standing stage is asked again, and by which thread.
+
+    `went_on` is set while nothing proved yet that the stage does go on: if it stands again, it is asked later.
+    """
 
     at: float
-    delay: float = FIRST_PROBE
+    delay: float
     thread: threading.Thread | None = None
+    went_on: bool = False
+
+    def later(self) -> None:
+        """Ask again after twice the time."""
+        self.went_on = False
+        self.delay = min(self.delay * 2, LONGEST_PROBE)
+        self.at = time.monotonic() + self.delay
 
 
 @dataclass(slots=True)
@@ -165,7 +175,9 @@ class JobRun:
                 ).failure
                 self._close(stage, failure)
                 continue
-            probe = self._probes.setdefault(stage, _Probe(time.monotonic() + FIRST_PROBE))
+            probe = self._probes.setdefault(stage, _Probe(time.monotonic() + FIRST_PROBE, FIRST_PROBE))
+            if probe.went_on:
+                probe.later()
             standing = probe.thread is not None and probe.thread.is_alive()
             if not standing and time.monotonic() >= probe.at:
                 probe.thread = threading.Thread(target=self._ask_again, args=(stage, probe), daemon=True)
@@ -173,14 +185,13 @@ class JobRun:
 
     def _ask_again(self, stage: Stage, probe: _Probe) -> None:
         if self._answers(stage):
-            self._probes.pop(stage, None)
+            probe.went_on = True
             self._streaks[stage].ends()
             self.schedule.resume(stage)
             tell(self.ledger, f"{stage} goes on", stage=stage, job=self.job)
             self.observer.resumed(stage)
             return
-        probe.delay = min(probe.delay * 2, LONGEST_PROBE)
-        probe.at = time.monotonic() + probe.delay
+        probe.later()
 
     def _answers(self, stage: Stage) -> bool:
         if short_of_room(self.watched, self.context.config.app.disk_reserve_mb):
@@ -243,8 +254,8 @@ class JobRun:
 
     def _pause_for_ledger(self, task: Task, error: ArchiveError) -> None:
         """The ledger cannot be written: the stage stands, and the run is done again once it can."""
-        self.schedule.pause(task.stage, error.message)
-        self.observer.paused(task.stage, error.message)
+        if self.schedule.pause(task.stage, error.message):
+            self.observer.paused(task.stage, error.message)
 
     def _attempt(self, task: Task, worker: str) -> Task | None:
         """Do the task; returns what its run needs next, or None when the run is over in this job."""
@@ -261,6 +272,8 @@ class JobRun:
         if done.failure is not None:
             return self._after_failure(task, done, done.failure, attempts)
         self._streaks[task.stage].ends()
+        if self.schedule.gates[task.stage].open:
+            self._probes.pop(task.stage, None)
         self._stages[task.run] = (*self._stages.get(task.run, ()), task.stage)
         held = _held(done)
         if held is None:
