@@ -44,7 +44,7 @@ def client_of(url: str, *, password: str = "secret", timeout: float = 10.0) -> U
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait less between tries; how often and after what is tried again stays as it is."""
-    monkeypatch.setattr("runarchive.ucondb.transport._PAUSES", (0.01, 0.02, 0.03))
+    monkeypatch.setattr("runarchive.repeating._PAUSES", (0.01, 0.02, 0.03))
 
 
 @contextmanager

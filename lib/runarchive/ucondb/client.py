@@ -13,6 +13,7 @@ from typing import IO, Any, NoReturn
 
 from runarchive.errors import ArchiveError, Code
 from runarchive.model import Phase, Store
+from runarchive.repeating import retried
 from runarchive.ucondb.body import Checksums, PutKind, PutOutcome, checked, write_file
 from runarchive.ucondb.listing import (
     OVERLAP_SECONDS,
@@ -25,7 +26,7 @@ from runarchive.ucondb.listing import (
     version_of,
 )
 from runarchive.ucondb.putting import Put
-from runarchive.ucondb.transport import Query, Transport, message_of, retried
+from runarchive.ucondb.transport import Query, Transport, message_of
 from runarchive.ucondb.wire import Answer
 
 __all__ = ["Checksums", "Listing", "ListingCache", "PutKind", "PutOutcome", "UconClient", "UconVersion"]

@@ -12,10 +12,11 @@ from typing import IO, Protocol
 
 from runarchive.errors import ArchiveError, Code
 from runarchive.model import Phase, Store
+from runarchive.repeating import retried
 from runarchive.ucondb.blob import same_content
 from runarchive.ucondb.body import Checksums, PutKind, PutOutcome, read_file
 from runarchive.ucondb.listing import UconVersion, version_of
-from runarchive.ucondb.transport import Query, Transport, message_of, retried
+from runarchive.ucondb.transport import Query, Transport, message_of
 from runarchive.ucondb.wire import Body
 
 _TAKEN = re.compile(r"already exists|duplicate key value violates unique constraint")

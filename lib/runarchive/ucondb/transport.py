@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import html
-import random
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
 from runarchive.errors import ArchiveError, Code
@@ -17,11 +14,8 @@ from runarchive.ucondb.digest import Challenge
 from runarchive.ucondb.wire import Answer, Body, Wire
 
 Query = tuple[tuple[str, str], ...]
-T = TypeVar("T")
 
 _UNAVAILABLE = (502, 503, 504)
-_WORTH_RETRYING = (Code.CONNECTION_CUT, Code.UNAVAILABLE)
-_PAUSES = (0.1, 0.4, 1.2)
 _LONGEST_MESSAGE = 300
 _HEADING = re.compile(r"<h3>(.*?)</h3>", re.DOTALL)
 _AGENT = {"User-Agent": "tui-archiver"}
@@ -38,24 +32,6 @@ def message_of(text: str) -> str:
     heading = _HEADING.search(text)
     plain = html.unescape(heading[1]) if heading else re.sub(r"<[^>]*>", " ", text)
     return " ".join(plain.split())[:_LONGEST_MESSAGE]
-
-
-def retried(call: Callable[[], T], *, before_retry: Callable[[], T | None] = lambda: None) -> T:
-    """The result of `call`, repeated after a cut connection and while the server says that it is busy.
-
-    `before_retry` looks whether the call that failed was done after all; what it returns, unless None, is the result.
-    """
-    for pause in _PAUSES:
-        try:
-            return call()
-        except ArchiveError as error:
-            if error.code not in _WORTH_RETRYING:
-                raise
-        time.sleep(pause * random.uniform(0.5, 1.0))
-        done = before_retry()
-        if done is not None:
-            return done
-    return call()
 
 
 class Transport:
