@@ -199,7 +199,7 @@ class StandIn:
         self._answer()
         self.calls.append(("start", str(kind), tuple(runs or ())))
         job = Job(len(self.jobs_known) + 1, str(kind), JobState.RUNNING, "shift@evb01:4711", len(tuple(runs or ())))
-        self.push(replace(job, started=NOW, workers=("18003 reading", "18011 waiting"), rate=9.8, eta_seconds=2.0))
+        self.push(replace(job, started=NOW, workers=("w1 import 18003", "w2 migrate 18011"), rate=9.8, eta_seconds=2.0))
         return job.job
 
     def cancel(self, job: int, *, now: bool = False) -> None:

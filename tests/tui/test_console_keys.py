@@ -118,6 +118,16 @@ async def test_what_follows_enter_never_becomes_part_of_the_line() -> None:
         assert app.cursor_run == 18100
 
 
+async def test_typing_takes_the_place_of_the_filter_that_stands_and_an_arrow_keeps_it() -> None:
+    async with console() as (app, pilot):
+        await press(pilot, "slash", *"failed", "enter", "slash", *"waiting", "enter")
+        assert app.book.view.filter.text == "waiting"
+        await press(pilot, "slash", "right", *"|new", "enter")
+        assert app.book.view.filter.text == "waiting|new"
+        await press(pilot, "slash", "enter")
+        assert app.book.view.filter.text == "waiting|new"
+
+
 async def test_keys_after_a_refused_line_are_dropped_and_the_line_can_be_mended() -> None:
     async with console() as (app, pilot):
         await press(pilot, "slash")

@@ -15,6 +15,7 @@ from textual.message import Message
 from textual.screen import ModalScreen
 from textual.suggester import Suggester
 from textual.widgets import Input, Static
+from textual.widgets.input import Selection
 
 from runarchive.clean import clean
 from tui_archiver.screens.base import styles_path
@@ -71,8 +72,9 @@ class AskingScreen(ModalScreen[Answer]):
         """Put text that was typed before the line had the focus into the line, or keep it until there is one."""
         self._early += text
         lines = self.query(Input)
-        if lines:
-            lines.first().insert_text_at_cursor(self._early)
+        if lines and self._early:
+            line = lines.first()
+            line.replace(self._early, *line.selection)
             self._early = ""
 
 
@@ -178,6 +180,12 @@ class PromptScreen(AskingScreen[str | None]):
                 yield Static(text_block([self._label]), classes="prompt-label")
                 suggester = Suggest(self._offer) if self._offer else None
                 yield Input(self._value, id="line", compact=True, suggester=suggester, select_on_focus=False)
+
+    async def on_mount(self) -> None:
+        """What stands in the line is selected: typing takes its place, an arrow keeps it."""
+        line = self.query_one("#line", Input)
+        if self._value:
+            line.selection = Selection(0, len(self._value))
 
     def action_cancel(self) -> None:
         """Leave without an answer."""

@@ -157,7 +157,8 @@ class JobsScreen(ConsoleScreen):
         lines = [
             line((f" {glyphs.clean(job.kind, 12)} {job.job}: {glyphs.clean(job.message) or job.state.value}", "strong"))
         ]
-        lines += [line((f"   worker {n + 1}  ", "dim"), glyphs.clean(text)) for n, text in enumerate(job.workers)]
+        for worker, _, doing in (text.partition(" ") for text in job.workers):
+            lines.append(line((f"   worker {glyphs.clean(worker.removeprefix('w'))}  ", "dim"), glyphs.clean(doing)))
         lines += self._outcome_lines()
         lines += [self._event_line(event) for event in self._log]
         view.show(lines, follow=self._following)
