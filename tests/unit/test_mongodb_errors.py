@@ -30,6 +30,7 @@ def bulk(**details: object) -> errors.BulkWriteError:
         (errors.WTimeoutError("waiting for replication timed out", 64), Code.TIMEOUT),
         (errors.NetworkTimeout("timed out"), Code.TIMEOUT),
         (errors.AutoReconnect("connection closed"), Code.CONNECTION_CUT),
+        (errors.AutoReconnect("h:1: connection pool paused"), Code.CONNECTION_CUT),
         (errors.AutoReconnect("[Errno 104] Connection reset by peer"), Code.CONNECTION_CUT),
         (errors.ServerSelectionTimeoutError("h:1: [Errno 111] Connection refused"), Code.CONNECTION_REFUSED),
         (errors.ServerSelectionTimeoutError("h:1: timed out"), Code.TIMEOUT),

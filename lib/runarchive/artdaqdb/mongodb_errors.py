@@ -105,6 +105,8 @@ def _unreachable(text: str) -> tuple[Code, str]:
         return Code.CONNECTION_REFUSED, "has an address that cannot be resolved"
     if "connection closed" in lower or "reset" in lower or "broken pipe" in lower:
         return Code.CONNECTION_CUT, "cuts the connection"
+    if "pool paused" in lower:
+        return Code.CONNECTION_CUT, "cut another connection a moment ago"
     if "no primary" in lower or "no replica set members" in lower or "replica" in lower:
         return Code.UNAVAILABLE, "has no writable primary now"
     return Code.TIMEOUT, "does not answer"
