@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from runarchive.ucondb.server.running import RunningServer
 from runarchive.ucondb.server.sqlite_storage import SqliteStorage
 from runarchive.ucondb.server.storage import FolderName
 from runarchive.ucondb.server.users import Users
+from tests.certificates import make_certificates
 
 UCONDB = [sys.executable, "-c", "from runarchive.cli.main import main; raise SystemExit(main())", "ucondb"]
 SECRET = "sEcr3tPw"
@@ -154,3 +156,28 @@ def test_a_database_that_is_another_one_is_no_empty_archive(tmp_path: Path, post
         client.put(7, b"x")
         assert list(client.list_runs().runs) == [7]
         client.close()
+
+
+def test_strangers_and_unverified_servers_make_no_noise(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
+) -> None:
+    files = make_certificates(tmp_path)
+    storage = SqliteStorage(tmp_path / "u.sqlite")
+    server = RunningServer(
+        UconApp(storage, Users.nobody()), host="127.0.0.1", port=0,
+        certificate=str(files.server),
+    )
+    url = server.start()
+    for first_bytes in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01junk", b""):
+        with socket.create_connection(("127.0.0.1", int(url.split(":")[2].split("/")[0])), timeout=10) as stranger:
+            stranger.sendall(first_bytes)
+            stranger.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(OSError):
+                while stranger.recv(65536):
+                    continue
+    client = UconClient(url, "f", "o", timeout=10, verify=False)
+    assert client.ping()
+    client.close()
+    server.stop()
+    assert not [record.getMessage() for record in caplog.records if record.exc_info or record.levelname == "ERROR"]
+    assert not [str(warning.message) for warning in recwarn]

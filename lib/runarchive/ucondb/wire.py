@@ -211,6 +211,8 @@ def _tls_context(verify: bool | str, client_cert: str | tuple[str, str] | None) 
     if verify is False:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+        # Whoever configured this is told by us; a warning for each connection would run across the screen.
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     if client_cert is not None:
         files = (client_cert,) if isinstance(client_cert, str) else client_cert
         try:

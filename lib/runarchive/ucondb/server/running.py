@@ -7,6 +7,7 @@ import ipaddress
 import logging
 import socket
 import ssl
+import sys
 import threading
 from typing import Any
 
@@ -94,7 +95,12 @@ class _Server(wsgi.Server):
             self.put_conn(conn)
 
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
-        _log.log(level, "%s", msg, exc_info=traceback)
+        """Log what cheroot has to say; that a client broke off, or cannot do TLS, is no fault of ours."""
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError):
+            _log.info("a connection ended: %s", error)
+        else:
+            _log.log(level, "%s", msg, exc_info=traceback)
 
 
 class RunningServer:
