@@ -392,3 +392,19 @@ def test_compare_sets_the_blobs_frame_apart_and_notices_another_runs(site: Site,
         assert boot.changed.timestamp() == pytest.approx((site.records / "1000" / "boot.txt").stat().st_mtime)
         client.put(1000, client.get(1001), override=True)
     assert "the blob's header names run 1001" in archive.compare(1000).problems
+
+
+def test_a_folder_named_wrongly_for_a_while_leaves_no_run_behind(tmp_path: Path) -> None:
+    """What was put into the other folder is not taken for what the right one holds."""
+    site = Site(tmp_path / "site")
+    site.make(2)
+    assert site.run().code == 0
+    assert site.run().code == 0
+    later = site.make(2, first=2000)
+    site.configure(ucon_db={"folder_name": "typo"})
+    assert site.run().code == 0
+    site.configure(ucon_db={"folder_name": "test01"})
+    assert site.run().code == 0
+    with site.archive() as archive:
+        archive.refresh(full=True)
+        assert {run.run: run.state for run in archive.runs()} == dict.fromkeys((1000, 1001, *later), RunState.ARCHIVED)

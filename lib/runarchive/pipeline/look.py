@@ -144,8 +144,9 @@ class Look:
         else:
             _set_column(now, 2, keys, "")
         newest = max((*listing.runs.values(), *listing.others), key=lambda version: version.tr, default=None)
-        if newest is not None and not self._ledger.read_only:
-            self._ledger.listings.put("ucondb", ListingCache(client.uri, {newest.id: newest}).as_json(), b"")
+        if not self._ledger.read_only and (newest is not None or not listing.incremental):
+            token = ListingCache(client.uri, {newest.id: newest}).as_json() if newest is not None else ""
+            self._ledger.listings.put("ucondb", token, b"")
         return f"{len(keys)} new" if listing.incremental else f"{len(keys)} runs"
 
     # --- what follows
