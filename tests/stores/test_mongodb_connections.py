@@ -349,3 +349,12 @@ def test_single_cut_connections_are_no_failures(mongodb_database: str) -> None:
     assert proxy.cuts > 3
     store.close()
     proxy.close()
+
+
+def test_the_time_to_find_a_server_is_the_uris_and_not_a_whole_calls() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        before = time.monotonic()
+        error = failure(f"mongodb://127.0.0.1:{closed.getsockname()[1]}/db?serverSelectionTimeoutMS=200", timeout=300)
+        assert time.monotonic() - before < 60
+    assert error.code is Code.CONNECTION_REFUSED

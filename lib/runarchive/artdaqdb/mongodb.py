@@ -13,6 +13,7 @@ from typing import Any
 from bson.objectid import ObjectId
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient, ReadPreference, WriteConcern
+from pymongo import timeout as pymongo_timeout
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
@@ -76,7 +77,17 @@ class MongoDB:
                 options: dict[str, Any] = client_options(self._uri, self._timeout)
                 with usable_uri(self.uri, self._uri.scrub):
                     self._client = MongoClient(self._uri.given, document_class=RawBSONDocument, **options)
-            return self._client
+            client = self._client
+        self._find_server(client)
+        return client
+
+    def _find_server(self, client: MongoClient[RawBSONDocument]) -> None:
+        """Wait for a server no longer than that may take: a call's own limit, which is longer, would count else."""
+        if client.topology_description.has_writable_server():
+            return
+        seconds = min(self._timeout, client.options.server_selection_timeout)
+        with self._told(Phase.CONNECT), pymongo_timeout(seconds):
+            client.admin.command("ping")
 
     @property
     def _database(self) -> Database[RawBSONDocument]:
