@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,6 +93,21 @@ def test_a_verification_counts_what_it_does_not_read(
     assert main(["-c", str(site.config_file), "verify", "--all", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert (said["verified"], said["not_verified"]) == (1, {"EMPTY": 1})
+
+
+@pytest.mark.parametrize("words", [["compare", "1000"], ["status"], ["runs"], ["import"], ["migrate"], ["verify"]])
+def test_a_store_out_of_reach_is_75_everywhere(site: Site, archive: Archive, words: list[str]) -> None:
+    site.make(1)
+    archive.run_job(JobKind.ARCHIVE)
+    archive.close()
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        site.configure(
+            app={"run_process_retries": 0},
+            ucon_db={"server_url": f"http://127.0.0.1:{closed.getsockname()[1]}/app", "timeout_seconds": 1},
+        )
+        expected = 0 if words == ["import"] else 75
+        assert main(["-c", str(site.config_file), *words]) == expected
 
 
 def _make_writable(function: object, path: str, error: object) -> None:

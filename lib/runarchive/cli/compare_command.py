@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the marks of every file; 1 where any store lacks or changes anything."""
+    """Print the marks of every file; 1 where any store lacks or changes anything, 75 where one could not be asked."""
     view = View(args)
     selection = parse_runs(args.runs)
     answers: list[dict[str, Any]] = []
@@ -46,8 +46,11 @@ def run(args: argparse.Namespace) -> int:
             answers.append(as_data(found, files))
             if not args.json:
                 _print(archive, found, files, view)
+        unreachable = archive.unreachable()
     if args.json:
         emit_json(answers[0] if len(answers) == 1 else {"runs": answers})
+    if unreachable is not None:
+        return unreachable.exit_code
     return ExitCode.DONE if fine else ExitCode.FAILED
 
 
