@@ -10,6 +10,9 @@ from textual.app import App
 from tui_archiver.screens.dialogs import AskingScreen
 
 ENDS_A_LINE = ("enter", "escape")
+EDITS_A_LINE = ("backspace", "delete", "left", "right", "home", "end", "up", "down", "tab", "ctrl+u", "ctrl+w")
+"""Keys that act by a binding, so later than the letters after them would."""
+WAITED_FOR = (*ENDS_A_LINE, *EDITS_A_LINE)
 
 
 class TypedAheadApp(App[int], inherit_bindings=False):
@@ -22,14 +25,17 @@ class TypedAheadApp(App[int], inherit_bindings=False):
 
     async def on_event(self, event: events.Event) -> None:
         """Hold keys back while a line that was ended is still on its way."""
-        if isinstance(event, events.Key) and not event.is_forwarded:
+        came_back = isinstance(event, events.Key) and event.is_forwarded
+        if isinstance(event, events.Key) and not came_back:
             if self._held is not None:
                 self._held.append(event)
                 return
             screen = self.screen_stack[-1] if self.screen_stack else None
-            if isinstance(screen, AskingScreen) and screen.asks_for_text and event.key in ENDS_A_LINE:
+            if isinstance(screen, AskingScreen) and screen.asks_for_text and event.key in WAITED_FOR:
                 self._held = deque()
         await super().on_event(event)
+        if came_back and isinstance(event, events.Key) and event.key in EDITS_A_LINE and not self._ended:
+            await self._let_go()
 
     async def on_key(self, event: events.Key) -> None:
         """A key that no widget took: typed ahead of the dialog that now waits for it, or a binding's."""

@@ -524,3 +524,16 @@ async def test_a_second_q_does_not_wait() -> None:
         await press(pilot, "q", "y", "q")
         assert ("stop", True) in archive.calls
         assert app._exit
+
+
+async def test_a_wrong_count_can_be_mended_and_what_follows_is_a_key_again() -> None:
+    async with console() as (app, pilot):
+        await press(pilot, "asterisk", "w", *"because", "enter")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await press(pilot, *"199", "enter")
+        assert isinstance(app.screen, ConfirmScreen)
+        for key in (*["backspace"] * 3, *"200", "enter"):
+            app.post_message(Key(key, key if len(key) == 1 else None))
+        await until(pilot, lambda: not isinstance(app.screen, ModalScreen))
+        await press(pilot, "9")
+        assert app.current_mode == "log"

@@ -158,7 +158,8 @@ class HintBar(OneLine):
         """Show key, label and whether it can act, as many as fit."""
         width = self.size.width or 80
         pieces: list[Piece] = []
-        for key, label, can in hints:
+        for name, label, can in hints:
+            key = "enter" if name == "↵" and self.glyphs.ascii_only else name
             more: list[Piece] = [(f" {key}", "key" if can else "dim"), (f" {label}", "" if can else "dim")]
             if length(pieces) + length(more) > width:
                 break
