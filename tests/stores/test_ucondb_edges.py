@@ -168,14 +168,14 @@ def test_strangers_and_unverified_servers_make_no_noise(
         certificate=str(files.server),
     )
     url = server.start()
+    address = ("127.0.0.1", int(url.split(":")[2].split("/")[0]))
     for first_bytes in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01junk", b""):
-        with socket.create_connection(("127.0.0.1", int(url.split(":")[2].split("/")[0])), timeout=10) as stranger:
-            # The server may hang up at any of these moments.
-            with contextlib.suppress(OSError):
-                stranger.sendall(first_bytes)
-                stranger.shutdown(socket.SHUT_WR)
-                while stranger.recv(65536):
-                    continue
+        # The server may hang up at any moment once the connection stands.
+        with socket.create_connection(address, timeout=10) as stranger, contextlib.suppress(OSError):
+            stranger.sendall(first_bytes)
+            stranger.shutdown(socket.SHUT_WR)
+            while stranger.recv(65536):
+                continue
     client = UconClient(url, "f", "o", timeout=10, verify=False)
     assert client.ping()
     client.close()
