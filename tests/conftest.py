@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests import servers
+from tests.packed import unpack
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -61,7 +61,4 @@ def postgres_database() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def golden_mongodb(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the real library left in, and read from, a real MongoDB; the README in it explains it."""
-    directory = tmp_path_factory.mktemp("golden_mongodb")
-    with tarfile.open(GOLDEN / "mongodb.tar.xz") as packed:
-        packed.extractall(directory, filter="data")
-    return directory / "mongodb"
+    return unpack(GOLDEN / "mongodb.tar.xz", tmp_path_factory.mktemp("golden_mongodb")) / "mongodb"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import tarfile
 from pathlib import Path
 
 from runarchive.ucondb.embedded import open_client
 from tests.archiver_site import Site
+from tests.packed import unpack
 
 PACKED = Path(__file__).parent / "golden" / "reference_archive.tar.xz"
 RUNS = (1000, 1003, 1015, 1022, 41001, 41002, 41003, 41005, 41006, 41010, 41011, 41012)
@@ -15,13 +15,10 @@ RUNS = (1000, 1003, 1015, 1022, 41001, 41002, 41003, 41005, 41006, 41010, 41011,
 
 def older_archive(root: Path, mode: str = "") -> Site:
     """A site whose stores the older archiver filled; `mode` is "" (conftoolp) or "_tools" (bulkloader)."""
-    packed = root / "packed"
-    with tarfile.open(PACKED) as archive:
-        archive.extractall(packed, filter="fully_trusted")
+    packed = unpack(PACKED, root / "packed")
     site = Site(root / "site")
     shutil.rmtree(site.records)
-    with tarfile.open(packed / "records" / "records.tar") as records:
-        records.extractall(root / "site", filter="fully_trusted")
+    unpack(packed / "records" / "records.tar", site.root)
     shutil.move(packed / f"artdaqdb{mode}", root / "site" / "artdaqdb")
     shutil.move(packed / f"work_dir{mode}", site.work)
     shutil.copy(packed / "conf" / "schema.fcl", root / "site" / "conf")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import atexit
 import shutil
-import tarfile
 import tempfile
 from functools import cache
 from pathlib import Path
+
+from tests.packed import unpack
 
 GOLDEN = Path(__file__).parent / "golden"
 RUNS = range(1000, 1036)
@@ -19,9 +20,7 @@ def golden_records() -> Path:
     """The unpacked directory: `in/<run>`, `out/<run>/{archive,update,config_name.txt,has_update.txt}`, `conf/`."""
     place = Path(tempfile.mkdtemp(prefix="golden-records-"))
     atexit.register(_remove, place)
-    with tarfile.open(GOLDEN / "run_records.tar.xz") as archive:
-        archive.extractall(place, filter="fully_trusted")
-    return place / "run_records_golden"
+    return unpack(GOLDEN / "run_records.tar.xz", place) / "run_records_golden"
 
 
 def _remove(place: Path) -> None:

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import time
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from runarchive.config import load_config
 from runarchive.model import Mark, RunState
 from runarchive.ucondb.embedded import open_client
 from tests.archiver_site import Site
+from tests.packed import unpack
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "reference_archive.tar.xz"
 RUNS = (1000, 1003, 1015, 1022, 41001, 41002, 41003, 41005, 41006, 41010, 41011, 41012)
@@ -24,10 +24,7 @@ RUNS = (1000, 1003, 1015, 1022, 41001, 41002, 41003, 41005, 41006, 41010, 41011,
 
 @pytest.fixture(scope="session")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("reference_archive")
-    with tarfile.open(GOLDEN) as archive:
-        archive.extractall(root, filter="data")
-    return root
+    return unpack(GOLDEN, tmp_path_factory.mktemp("reference_archive"))
 
 
 @pytest.fixture(params=["", "_tools"])
@@ -38,11 +35,7 @@ def taken_over(tmp_path: Path, unpacked: Path, request: pytest.FixtureRequest) -
     shutil.copytree(unpacked / f"work_dir{mode}", site.work)
     shutil.copytree(unpacked / f"artdaqdb{mode}", site.root / "artdaqdb")
     shutil.copytree(unpacked / "conf", site.root / "conf", dirs_exist_ok=True)
-    with tarfile.open(unpacked / "records" / "records.tar") as records:
-        for member in records:
-            member.name = member.name.partition("/")[2]
-            if member.name:
-                records.extract(member, site.records, filter="tar")
+    unpack(unpacked / "records" / "records.tar", site.root)
     old = time.time() - 100 * 3600
     for path in [*site.records.rglob("*"), site.records]:
         os.utime(path, (old, old))

@@ -11,7 +11,6 @@ import shutil
 import stat
 import subprocess
 import sys
-import tarfile
 import threading
 import uuid
 from pathlib import Path
@@ -40,6 +39,7 @@ from runarchive.artdaqdb.store import NewDocument
 from runarchive.errors import ArchiveError, Code
 from runarchive.fhicl.json_text import read_json, write_json
 from runarchive.fhicl.pairs import Pairs
+from tests.packed import unpack
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 STAGES = ("1_after_3_runs", "2_after_update_9002_new_entity", "3_after_update_9003_same_entity")
@@ -75,9 +75,7 @@ MEMBERS = st.lists(
 @pytest.fixture(scope="module")
 def peer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Databases, inputs and exports of the C++ library."""
-    directory = tmp_path_factory.mktemp("peer")
-    with tarfile.open(GOLDEN / "artdaqdb_peer.tar.xz") as packed:
-        packed.extractall(directory, filter="data")
+    directory = unpack(GOLDEN / "artdaqdb_peer.tar.xz", tmp_path_factory.mktemp("peer"))
     subprocess.run(["chmod", "-R", "u+w", str(directory)], check=True)
     return directory / "peer"
 
