@@ -140,9 +140,14 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
         for notice in self.archive.notices:
             self.say(notice, "warning")
         if self.options.watch:
-            self.ask("refresh", self.archive.refresh, lambda _: None)
+            self.ask("refresh", self._first_look, lambda _: None)
             self.watcher = Watcher(self, self.archive, Path(self.archive.config.source_files.run_records_dir))
             self.watcher.start()
+
+    def _first_look(self) -> None:
+        """The directories first: their runs are shown while the databases are still asked."""
+        for stores in ((Store.FILESYSTEM,), (Store.ARTDAQDB, Store.UCONDB)):
+            self.archive.refresh(stores)
 
     def _catch_up(self) -> None:
         for screen in self._console_screens():

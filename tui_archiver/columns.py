@@ -95,8 +95,7 @@ def cells(run: Run, layout: Layout, marked: bool, glyphs: Glyphs, now: datetime)
     pieces: list[Piece] = [(f"{glyphs.dot} " if marked else "  ", "marked")]
     for column, width in layout.columns:
         text, style = cell(run, column.name, glyphs, now, wide=layout.wide)
-        pieces.append((fit(text, width, right=column.right), "marked" if marked and not style else style))
-        pieces.append((" ", ""))
+        pieces.append((fit(text, width, right=column.right) + " ", "marked" if marked and not style else style))
     return pieces
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from enum import Enum
+from operator import attrgetter
 
 from runarchive.model import TROUBLED_STATES, Run, RunState
 
@@ -27,28 +30,30 @@ _SETTLED = frozenset({RunState.ARCHIVED, RunState.WAIVED, RunState.IGNORED, RunS
 
 
 def run_span(runs: Sequence[Run]) -> tuple[int, int]:
-    """The lowest and the highest run number; (0, 0) without any run."""
-    numbers = [run.run for run in runs]
-    return min(numbers, default=0), max(numbers, default=0)
+    """The first and the last run number of runs that lie lowest first; (0, 0) without any run."""
+    return (runs[0].run, runs[-1].run) if runs else (0, 0)
 
 
 class Coverage:
     """Counts of settled, open and troubled runs in each of at most `width` cells; kept up to date run by run.
 
-    Where there are fewer run numbers than cells, a cell is one run number.
+    It is made of runs that lie lowest first. Where there are fewer run numbers than cells, a cell is one run number.
     """
 
     def __init__(self, width: int, runs: Sequence[Run]) -> None:
         self.low, self.high = run_span(runs)
         self._span = self.high - self.low + 1
         self.width = max(1, min(width, self._span))
+        self.version = 0
         self._settled = [0] * self.width
         self._open = [0] * self.width
         self._troubled = [0] * self.width
-        counts = {state: self._counts(state) for state in RunState}
-        low, cells, span = self.low, self.width, self._span
-        for run in runs:
-            counts[run.state][(run.run - low) * cells // span] += 1
+        first = 0
+        for cell in range(self.width):
+            beyond = bisect_right(runs, self.span_of(cell)[1], key=attrgetter("run"))
+            for state, count in Counter(map(attrgetter("state"), runs[first:beyond])).items():
+                self._counts(state)[cell] += count
+            first = beyond
 
     def _counts(self, state: RunState) -> list[int]:
         if state in _SETTLED:
@@ -65,6 +70,7 @@ class Coverage:
 
     def move(self, old: RunState | None, new: Run) -> None:
         """Count one run in its new state, no longer in its old one (None: a run that was not there)."""
+        self.version += 1
         cell = self.cell_of(new.run)
         if old is not None:
             self._counts(old)[cell] -= 1

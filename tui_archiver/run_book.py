@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
+from operator import attrgetter
 from typing import Any
 
 from runarchive.filters import RunFilter, parse_filter
@@ -14,6 +15,7 @@ from runarchive.model import TROUBLED_STATES, Mark, Run, RunState
 THREAD_ABOVE = 200_000
 """From this many rows on, deriving an order takes longer than a frame and belongs into a thread."""
 
+NUMBER = attrgetter("run")
 _FAR_PAST = datetime(1, 1, 1, tzinfo=UTC)
 _MARK_RANK = {mark: rank for rank, mark in enumerate(Mark)}
 _STATE_RANK = {state: rank for rank, state in enumerate(RunState)}
@@ -52,15 +54,12 @@ class Applied:
     stale: bool
 
 
-def derive(rows: Sequence[Run], view: View, ascending: bool) -> Sequence[int]:
-    """The row indices that `view` shows, in its order; `ascending` says that the rows lie in order of run number.
+def derive(rows: Sequence[Run], view: View) -> Sequence[int]:
+    """The row indices that `view` shows, in its order, of rows that lie lowest run first.
 
     Equal values keep the highest run first.
     """
-    among: Sequence[int]
-    among = range(len(rows) - 1, -1, -1)
-    if not ascending:
-        among = sorted(among, key=lambda index: -rows[index].run)
+    among: Sequence[int] = range(len(rows) - 1, -1, -1)
     if view.faults_only:
         among = [index for index in among if rows[index].state in TROUBLED_STATES]
     if view.filter.words:
@@ -72,10 +71,10 @@ def derive(rows: Sequence[Run], view: View, ascending: bool) -> Sequence[int]:
 
 
 class RunBook:
-    """Every run the console knows, which of them are shown in what order, and which are marked.
+    """Every run the console knows, lowest first, which of them are shown in what order, and which are marked.
 
-    `rows` never shrinks while the console looks at it except in `load`; `order` holds indices into it; `marked` holds
-    run numbers, so that marks survive every filter and sort.
+    `rows` is replaced by another list when a run comes between others or goes; `order` holds indices into it; `marked`
+    holds run numbers, so that marks survive every filter and sort.
     """
 
     def __init__(self) -> None:
@@ -83,38 +82,33 @@ class RunBook:
         self.order: Sequence[int] = ()
         self.marked: set[int] = set()
         self.view = View(parse_filter(""))
-        self._index: dict[int, int] = {}
-        self._ascending = True
 
     def load(self, runs: Iterable[Run]) -> None:
-        """Take these runs in place of all others and derive the order."""
+        """Take these runs, lowest first, in place of all others and derive the order."""
         self.rows = list(runs)
-        self._index = {run.run: index for index, run in enumerate(self.rows)}
-        numbers = list(self._index)
-        self._ascending = all(a < b for a, b in pairwise(numbers))
-        self.marked &= self._index.keys()
+        self.marked = {number for number in self.marked if self.get(number) is not None}
         self.arrange()
 
     def apply(self, changed: Iterable[Run], gone: Iterable[int] = ()) -> Applied:
         """Take changed and new runs in; rows of runs that are gone leave, and their marks with them."""
-        gone = [number for number in gone if number in self._index]
-        if gone:
-            leaving = frozenset(gone)
-            self.load([run for run in self.rows if run.run not in leaving])
+        leaving = {number for number in gone if self.get(number) is not None}
         dirty: set[int] = set()
-        stale = bool(gone)
+        new: dict[int, Run] = {}
+        stale = bool(leaving)
         for run in changed:
-            index = self._index.get(run.run)
+            index = self.index_of(run.run)
             if index is None:
-                index = self._index[run.run] = len(self.rows)
-                self._ascending = self._ascending and (not self.rows or self.rows[-1].run < run.run)
-                self.rows.append(run)
-                stale = True
+                new[run.run] = run
             elif (old := self.rows[index]) != run:
                 stale = stale or self._moves(old, run)
                 self.rows[index] = run
                 dirty.add(index)
-        return Applied(frozenset(dirty), stale)
+        if leaving or (new and self.rows and min(new) < self.rows[-1].run):
+            staying = (run for run in self.rows if run.run not in leaving)
+            self.load(sorted((*staying, *new.values()), key=NUMBER))
+            return Applied(frozenset(range(len(self.rows))), True)
+        self.rows += sorted(new.values(), key=NUMBER)
+        return Applied(frozenset(dirty), stale or bool(new))
 
     def _moves(self, old: Run, new: Run) -> bool:
         view = self.view
@@ -124,34 +118,31 @@ class RunBook:
             return True
         return bool(view.filter.words) and view.filter.matches(old) != view.filter.matches(new)
 
-    def snapshot(self) -> tuple[Sequence[Run], View, bool]:
-        """The arguments of `derive`, for a thread; rows may be replaced meanwhile, never removed."""
-        return self.rows, self.view, self._ascending
-
     def arrange(self) -> None:
         """Derive the order here and now."""
-        self.order = derive(*self.snapshot())
+        self.order = derive(self.rows, self.view)
 
     def shown(self, line: int) -> Run | None:
         """The run on this line of the order, or None beyond its end."""
         return self.rows[self.order[line]] if 0 <= line < len(self.order) else None
 
-    def line_of(self, number: int) -> int | None:
-        """The line on which a run is shown, or None."""
-        index = self._index.get(number)
-        if index is None:
-            return None
-        if isinstance(self.order, range):
-            return self.order.index(index) if index in self.order else None
-        try:
-            return self.order.index(index)
-        except ValueError:
-            return None
+    def index_of(self, number: int) -> int | None:
+        """Where in `rows` a run lies, or None."""
+        index = bisect_left(self.rows, number, key=NUMBER)
+        return index if index < len(self.rows) and self.rows[index].run == number else None
 
     def get(self, number: int) -> Run | None:
         """One run by its number, or None."""
-        index = self._index.get(number)
+        index = self.index_of(number)
         return None if index is None else self.rows[index]
+
+    def line_of(self, number: int) -> int | None:
+        """The line on which a run is shown, or None."""
+        index = self.index_of(number)
+        try:
+            return None if index is None else self.order.index(index)
+        except ValueError:
+            return None
 
     def targets(self, cursor: int) -> tuple[int, ...]:
         """The runs an action is meant for: the marked ones, lowest first, else the one on the cursor's line."""

@@ -14,6 +14,7 @@ from runarchive.keymap import EVERYWHERE, Key
 from tui_archiver.keys import BY_ID
 from tui_archiver.run_book import Applied
 from tui_archiver.widgets.bars import EventLine, HintBar, JobLine, TitleBar
+from tui_archiver.widgets.paint import COMPONENT_CLASSES
 
 if TYPE_CHECKING:
     from tui_archiver.app import ConsoleApp
@@ -41,6 +42,7 @@ class ConsoleScreen(Screen[None]):
     """What the screen shows, for its help."""
 
     AUTO_FOCUS = "LineView"
+    COMPONENT_CLASSES: ClassVar[set[str]] = COMPONENT_CLASSES
     _filled = False
     HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-narrow"), (80, "-normal"), (120, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-short"), (16, "-tall")]  # noqa: RUF012

@@ -13,7 +13,7 @@ from runarchive.archive import Changes
 from runarchive.errors import UsageError
 from runarchive.filters import complete, parse_filter
 from runarchive.keymap import Key
-from runarchive.model import TROUBLED_STATES
+from runarchive.model import TROUBLED_STATES, Run
 from tui_archiver import work
 from tui_archiver.columns import COLUMNS, DEFAULT_COLUMNS, export_row
 from tui_archiver.coverage import Coverage, run_span
@@ -68,9 +68,9 @@ class RunsScreen(ConsoleScreen):
     # --- showing
 
     def catch_up(self) -> None:
-        """Everything anew: the book may have moved on while another screen was shown."""
+        """Everything anew: the book may have moved on while another screen was shown. The runs come first."""
         self.derive_order()
-        self.recount()
+        self.call_after_refresh(self.recount)
 
     def recount(self) -> None:
         """Sum the coverage strip up from scratch."""
@@ -126,16 +126,17 @@ class RunsScreen(ConsoleScreen):
         if len(book.rows) > THREAD_ABOVE and (
             book.view.filter.words or book.view.faults_only or book.view.sort != "run"
         ):
-            rows, view, ascending = book.snapshot()
-            self.fetch("arrange", lambda: (view, derive(rows, view, ascending)), self._arranged)
+            rows, view = book.rows, book.view
+            self.fetch("arrange", lambda: (rows, view, derive(rows, view)), self._arranged)
         else:
             book.arrange()
             self._show_order()
 
-    def _arranged(self, answer: tuple[View, Sequence[int]]) -> None:
-        view, order = answer
-        if view is self.console_app.book.view:
-            self.console_app.book.order = order
+    def _arranged(self, answer: tuple[Sequence[Run], View, Sequence[int]]) -> None:
+        rows, view, order = answer
+        book = self.console_app.book
+        if rows is book.rows and view is book.view:
+            book.order = order
             self._show_order()
 
     def _show_order(self) -> None:

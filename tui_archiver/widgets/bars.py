@@ -188,6 +188,7 @@ class CoverageStrip(OneLine):
         self.coverage = Coverage(1, ())
         self._from = 0
         self._room = 1
+        self._told: tuple[Coverage, int, int | None, int] | None = None
 
     def cells_in(self, width: int, low: int, high: int) -> int:
         """How many cells a strip of this width has beside its two run numbers."""
@@ -199,10 +200,14 @@ class CoverageStrip(OneLine):
         if not coverage.high:
             self.show([(" no runs known yet", "dim")])
             return
+        at = None if cursor is None or not coverage.fits((cursor,)) else coverage.cell_of(cursor)
+        told = coverage, coverage.version, at, self.size.width
+        if told == self._told:
+            return
+        self._told = told
         edge = self.glyphs.vertical
         pieces: list[Piece] = [(f" {coverage.low}", "dim"), (edge, "dim")]
         self._from = length(pieces)
-        at = None if cursor is None or not coverage.fits((cursor,)) else coverage.cell_of(cursor)
         self._room = self.cells_in(self.size.width, coverage.low, coverage.high)
         for cell in range(coverage.width):
             cover = coverage.cover(cell)

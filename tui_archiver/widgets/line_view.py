@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 from textual import events
 from textual.cache import LRUCache
@@ -121,9 +121,19 @@ class LineView(Painted, ScrollView, can_focus=True):
 
     def refresh_line_at(self, line: int) -> None:
         """Paint one line anew, if it is in sight."""
-        y = line - self.scroll_offset.y + self.top
-        if self.top <= y < self.size.height:
-            self.refresh(Region(0, y, self.size.width, 1))
+        self.refresh_each((line,))
+
+    def refresh_each(self, lines: Iterable[int]) -> None:
+        """Paint these lines anew, given lowest first, as far as they are in sight."""
+        first, (width, height), top = self.scroll_offset.y, self.size, self.top
+        blocks: list[tuple[int, int]] = []
+        for y in (line - first + top for line in lines):
+            if blocks and sum(blocks[-1]) == y < height:
+                blocks[-1] = blocks[-1][0], blocks[-1][1] + 1
+            elif top <= y < height:
+                blocks.append((y, 1))
+        if blocks:
+            self.refresh(*(Region(0, y, width, count) for y, count in blocks))
 
     def lines_in_sight(self) -> range:
         """The lines that can be seen now."""

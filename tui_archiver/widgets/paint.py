@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from itertools import groupby
+from operator import itemgetter
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -36,6 +37,11 @@ STYLES = (
     "armed",
     "safe",
 )
+
+COMPONENT_CLASSES = {f"paint--{name}" for name in STYLES}
+"""The same as component classes, whose looks are in `console.tcss`."""
+
+_TEXT = itemgetter(0)
 
 MARK_STYLE: dict[Mark, str] = {
     Mark.VERIFIED: "good",
@@ -126,37 +132,37 @@ def length(pieces: Iterable[Piece]) -> int:
 
 
 class Painted(Widget):
-    """A widget that paints strips from pieces; its `.tcss` says what each style name looks like."""
+    """A widget that paints strips from pieces; its screen has the component classes that the style names stand for."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"paint--{name}" for name in STYLES}
     ALLOW_SELECT = False
 
     def __init__(self, glyphs: Glyphs, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
         self.glyphs = glyphs
-        self._styles_by_name: dict[str, Style] = {}
+        self._styles_by_name: dict[tuple[str, str], Style] = {}
 
     def notify_style_update(self) -> None:
         """Forget the styles looked up; the theme or a class changed."""
         self._styles_by_name = {}
         super().notify_style_update()
 
-    def style_of(self, name: str) -> Style:
-        """The Rich style behind a style name; raises KeyError for a name that is not in STYLES."""
-        style = self._styles_by_name.get(name)
+    def style_of(self, name: str, over: str = "") -> Style:
+        """The widget's own style, under style `name`, under style `over`; raises KeyError for one not in STYLES."""
+        style = self._styles_by_name.get((name, over))
         if style is None:
-            style = self.get_component_rich_style(f"paint--{name}", partial=True) if name else Style.null()
-            self._styles_by_name[name] = style
+            style = self.rich_style
+            for part in filter(None, (name, over)):
+                style += self.screen.get_component_rich_style(f"paint--{part}", partial=True)
+            self._styles_by_name[name, over] = style
         return style
 
     def strip(self, pieces: Iterable[Piece], width: int, over: str = "", start: int = 0) -> Strip:
         """Pieces as one line of `width` cells from cell `start` on; style `over` lies on top of theirs."""
-        base = self.rich_style
-        top = self.style_of(over)
         own = self.glyphs.own
-        segments = [Segment(own(text), base + self.style_of(name) + top) for text, name in pieces if text]
-        filler = base + top
-        whole = Strip(segments)
+        alike = groupby(filter(_TEXT, pieces), itemgetter(1))
+        segments = [Segment(own("".join(map(_TEXT, parts))), self.style_of(name, over)) for name, parts in alike]
+        have = sum(len(text) if text.isascii() else cell_len(text) for text, _, _ in segments)
+        whole = Strip(segments, have)
         if start:
             whole = whole.crop(start)
-        return whole.adjust_cell_length(width, filler)
+        return whole if whole.cell_length == width else whole.adjust_cell_length(width, self.style_of("", over))

@@ -84,9 +84,8 @@ class RunTable(LineView):
 
     def rows_changed(self, dirty: Collection[int]) -> None:
         """Paint the lines in sight among these rows."""
-        for line in self.lines_in_sight():
-            if self.book.order[line] in dirty:
-                self.refresh_line_at(line)
+        if dirty:
+            self.refresh_each(line for line in self.lines_in_sight() if self.book.order[line] in dirty)
 
     # --- marks
 
