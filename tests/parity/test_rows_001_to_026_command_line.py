@@ -96,6 +96,24 @@ def test_row_006_retry_failed_import(site: Site) -> None:
     assert "No failure log found. Nothing to recover." in site.run("--retry-failed-import")
 
 
+def test_row_006_and_l16_numbers_that_others_wrote_into_the_log_stay_and_are_spoken_of(site: Site) -> None:
+    runs = site.make(2)
+    log = site.work / "import_failures.log"
+    site.run("--import-only")
+    log.write_text("77777\n")
+    site.make(1, first=2000)
+    assert site.run("--import-only").code == 0
+    assert log.read_text() == "77777\n"
+    done = site.run("--retry-failed-import")
+    assert done.code == 1
+    assert "Run 77777 is not retried: no store and no directory holds it" in done
+    assert "Recovery complete. 0 successful (0 already archived), 1 remaining." in done
+    assert log.read_text() == "77777\n"
+    assert site.run("--recover-import-state").code == 0
+    assert log.read_text() == ""
+    assert site.held(Store.ARTDAQDB) == {*runs, 2000}
+
+
 def test_row_007_retry_failed_migrate(site: Site) -> None:
     runs = site.make(2)
     site.run("--import-only")
@@ -146,6 +164,35 @@ def test_row_012_incremental_takes_what_is_due_and_late_lower_runs_too(each_site
     earlier = each_site.make(1, first=1500)
     assert each_site.run("--incremental").code == 0
     assert each_site.held(Store.UCONDB) == {*later, *earlier}
+
+
+def test_row_003_and_l3_a_full_start_tries_every_failed_run_again(site: Site) -> None:
+    runs = site.make(2)
+    site.break_record(runs[0])
+    for _ in range(2):
+        done = site.run("--import-only")
+        assert done.code == 1
+        assert f"✗ Run {runs[0]} failed (attempt 1/3)" in done
+
+
+def test_row_003_failed_runs_keep_no_new_run_from_a_full_start(site: Site) -> None:
+    site.configure(app={"batch_size": 1})
+    for run in site.make(11):
+        site.break_record(run)
+    for _ in range(2):
+        assert site.run("--import-only").code == 1
+    (new,) = site.make(1, first=2000)
+    assert site.run("--import-only").code == 1
+    assert site.held(Store.ARTDAQDB) == {new}
+
+
+def test_row_012_and_l3_an_incremental_start_names_the_failed_runs_that_it_leaves(site: Site) -> None:
+    runs = site.make(2)
+    site.break_record(runs[0])
+    assert site.run("--incremental").code == 1
+    again = site.run("--incremental")
+    assert again.code == 0
+    assert f"Import Stage: 1 failed runs are left as they are: {runs[0]} (`tui-archiver explain {runs[0]}`)" in again
 
 
 def test_row_013_compare_state_implies_the_report(site: Site) -> None:

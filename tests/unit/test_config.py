@@ -142,8 +142,18 @@ def test_circular_references_are_a_problem() -> None:
     assert any("circular reference: app.work_dir → app.log_file → app.work_dir" in problem for problem in found)
 
 
-def test_a_reference_to_nothing_is_a_problem() -> None:
-    assert "${nowhere}" in problems(LEAST + 'app: {log_file: "${nowhere}/y"}\n')[0]
+@pytest.mark.parametrize("text", ["pa${ss}word", "${}", "${nowhere}", "a}b${", "${app.nothing}${folder_name}"])
+def test_a_reference_to_nothing_stays_as_it_is_with_a_warning(text: str) -> None:
+    found = config(LEAST.replace("writer_password: p", f'writer_password: "{text}"'))
+    assert found.ucon_db.writer_password == text.replace("${folder_name}", "f")
+    expected = [] if text == "a}b${" else ["ucon_db.writer_password: a ${…} in it names no key, and stays as it is"]
+    assert list(found.warnings) == expected
+
+
+def test_a_reference_to_nothing_is_named_where_it_is_no_secret() -> None:
+    found = config(LEAST.replace("folder_name: f", 'folder_name: "${nowhere}"'))
+    assert found.ucon_db.folder_name == "${nowhere}"
+    assert found.warnings == ("ucon_db.folder_name: ${nowhere} names no key, and stays as it is",)
 
 
 def test_texts_stay_as_typed() -> None:
@@ -203,6 +213,13 @@ def test_a_readable_secret_file_warns_and_a_missing_one_is_a_problem(tmp_path: P
         ("fhiclize_generate:\n", 9),
         ("fhiclize_generate: [boot.txt, metadata.fcl, ranks]\n", {"boot", "metadata", "ranks"}),
         ("fhiclize_generate: {files: [RunHistory]}\n", {"RunHistory"}),
+        (
+            "fhiclize_generate: {convert: {boot: {source_suffix: .txt}, ranks: false}, generate: [RunHistory.fcl]}\n",
+            {"boot", "RunHistory"},
+        ),
+        ("fhiclize_generate: {converters: [boot], generators: [RunHistory2]}\n", {"boot", "RunHistory2"}),
+        ("fhiclize_generate: {suffix: .txt}\n", 9),
+        ("fhiclize_generate: []\n", 0),
         ("", 9),
     ],
 )
@@ -213,7 +230,8 @@ def test_fhiclize_generate(text: str, expected: set[str] | int) -> None:
 
 def test_unknown_converters_are_refused() -> None:
     assert "custom" in problems(LEAST + "fhiclize_generate: [custom.txt]\n")[0]
-    assert "files" in problems(LEAST + "fhiclize_generate: {convert: {boot: true}}\n")[0]
+    assert "custom" in problems(LEAST + "fhiclize_generate: {convert: {custom: true}}\n")[0]
+    assert "fhiclize_generate" in config(LEAST + "fhiclize_generate: {suffix: .txt}\n").warnings[0]
 
 
 def test_old_reporting_keys_still_work_with_a_warning() -> None:
@@ -237,6 +255,16 @@ def test_a_bad_log_level_is_info_with_a_warning() -> None:
     found = config(LEAST + "app: {log_level: loud}\n")
     assert found.app.log_level == "INFO"
     assert "loud" in found.warnings[0]
+
+
+@pytest.mark.parametrize(("text", "number"), [("5.0", 5), ("1_000", 1000), ("' 7 '", 7), ("0", 0)])
+def test_whole_numbers_as_yaml_writes_them(text: str, number: int) -> None:
+    assert config(LEAST + f"app: {{batch_size: {text}}}\n").app.batch_size == number
+
+
+@pytest.mark.parametrize("text", ["5.5", "five", "-1", ".inf", "''", "[5]"])
+def test_what_is_no_whole_number(text: str) -> None:
+    assert "app.batch_size" in problems(LEAST + f"app: {{batch_size: {text}}}\n")[0]
 
 
 def test_ignored_runs() -> None:

@@ -29,12 +29,14 @@ def closing_brace(value: str, start: int) -> int:
     return -1
 
 
-def expand(value: str, environment: Mapping[str, str], lookup: Lookup) -> tuple[str, tuple[str, ...]]:
+def expand(
+    value: str, environment: Mapping[str, str], lookup: Lookup, unknown: Callable[[str], None] = lambda name: None
+) -> tuple[str, tuple[str, ...]]:
     """Replace every `${…}` of a value.
 
     `${VAR}` (first letter upper case) is an environment variable, `${VAR:-default}` has a default that may hold
     `${…}` itself; `${param}` and `${section.param}` are other keys, with a default likewise. What a variable holds is
-    taken as it is.
+    taken as it is. A `${name}` that names no key stays as it is, as it may be part of a password; `unknown` is told.
 
     Returns the text and the names of the variables that gave it. Raises `ExpansionError`.
     """
@@ -51,8 +53,12 @@ def expand(value: str, environment: Mapping[str, str], lookup: Lookup) -> tuple[
         if found is None and has_default:
             found, inner = expand(default, environment, lookup)
             used.extend(inner)
+        elif found is None and name[:1].isupper():
+            hint = f"set it, or write ${{{name}:-default}}"
+            raise ExpansionError(f"the environment variable {name} is not set ({hint})")
         elif found is None:
-            raise ExpansionError(_missing(name))
+            unknown(name)
+            found = value[start : end + 1]
         elif name[:1].isupper():
             used.append(name)
         parts.append(found)
@@ -60,8 +66,3 @@ def expand(value: str, environment: Mapping[str, str], lookup: Lookup) -> tuple[
     parts.append(value[place:])
     return "".join(parts), tuple(used)
 
-
-def _missing(name: str) -> str:
-    if name[:1].isupper():
-        return f"the environment variable {name} is not set (set it, or write ${{{name}:-default}})"
-    return f"${{{name}}} names no key of this file"

@@ -79,14 +79,16 @@ def boolean(value: str) -> bool:
 
 
 def whole_number(least: int, most: int | None = None) -> Reader:
-    """A reader of whole numbers within these limits."""
+    """A reader of whole numbers within these limits, `5.0` among them, as YAML writes some."""
 
     def read(value: str) -> int:
         try:
-            number = int(value)
+            amount = float(value)
         except ValueError:
-            raise ValueError(f"{value!r} is no whole number") from None
-        return int(_within(number, least, most))
+            amount = math.nan
+        if not amount.is_integer():
+            raise ValueError(f"{value!r} is no whole number")
+        return int(_within(amount, least, most))
 
     return read
 

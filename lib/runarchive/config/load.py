@@ -248,16 +248,23 @@ def _validation(values: Values) -> s.Validation:
     return s.Validation(tuple(patterns))
 
 
+FHICLIZE_TABLE = ("files", "convert", "converters", "generate", "generators")
+"""The keys of `fhiclize_generate` as a table; the older archiver documented all of them, and knew the first."""
+
+
 def _fhiclize(values: Values) -> frozenset[str]:
-    """The files to make FHiCL of: nothing = all, a list, or a table whose `files` is one; endings do not matter."""
-    words = values.words("fhiclize_generate.files") if values.is_table("fhiclize_generate") else None
-    if words is None:
-        if values.is_table("fhiclize_generate"):
-            values.problem("fhiclize_generate", "is a table without `files`; write a list of names under `files`")
+    """The files to make FHiCL of: nothing = all, a list, or a table of lists; endings do not matter."""
+    if values.is_table("fhiclize_generate"):
+        lists = [values.names(f"fhiclize_generate.{word}") for word in FHICLIZE_TABLE]
+        words = [word for found in lists for word in found or ()]
+        if all(found is None for found in lists):
+            values.warn(f"fhiclize_generate: is a table without {', '.join(FHICLIZE_TABLE)}; everything is converted")
             return s.CONVERTIBLE
-        words = values.words("fhiclize_generate")
-    if words is None:
-        return s.CONVERTIBLE
+    else:
+        listed = values.words("fhiclize_generate")
+        if listed is None:
+            return s.CONVERTIBLE
+        words = list(listed)
     names = [word[:-4] if word.endswith((".txt", ".fcl")) else word for word in words]
     for name in names:
         if name not in s.CONVERTIBLE:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from runarchive.config.expand import ExpansionError, expand
-from runarchive.config.keys import Key
+from runarchive.config.keys import FALSE_WORDS, Key
 from runarchive.config.sections import redact_uri
 from runarchive.config.tree import Mapping, Node, Scalar, Sequence, read_tree
 
@@ -46,6 +46,7 @@ class Values:
         self.warnings: list[str] = list(twice)
         self.origins: dict[str, Origin] = {}
         self._defaults: dict[str, str] = {}
+        self._secrets: set[str] = set()
         self.empty = root is None or not root.items
         self._root = root if root is not None else Mapping({}, 1)
         self._known: set[str] = set()
@@ -53,8 +54,10 @@ class Values:
         self._expanding: list[str] = []
 
     def declare(self, section: str, keys: MappingType[str, tuple[Key, Any]]) -> None:
-        """Make the defaults of a section known, so that `${…}` may name keys the file leaves out."""
+        """Make the keys of a section known: which are secret, and the defaults of those the file leaves out."""
         for word, (declared, default) in keys.items():
+            if declared.secret:
+                self._secrets.add(f"{section}.{word}")
             if declared.template is not None or default is not None:
                 self._defaults[f"{section}.{word}"] = declared.template or str(default)
 
@@ -137,6 +140,15 @@ class Values:
                 self.problem(name, str(error))
         self.origins[name] = Origin(f"line {node.line}", ", ".join(found))
         return tuple(word.strip() for word in found if word.strip())
+
+    def names(self, name: str) -> tuple[str, ...] | None:
+        """The keys of a table but those that are false, or the items of a list; None where the file says nothing."""
+        node = self._find(name)
+        if not isinstance(node, Mapping):
+            return self.words(name)
+        self.origins[name] = Origin(f"line {node.line}", ", ".join(node.items))
+        off = {word for word, item in node.items.items() if isinstance(item, Scalar) and _is_false(item.text)}
+        return tuple(word for word in node.items if word not in off)
 
     def table_or_words(self, name: str) -> tuple[tuple[str, str], ...] | None:
         """The entries of a table of texts, or each item of a list paired with itself; None for nothing."""
@@ -235,9 +247,20 @@ class Values:
             raise ExpansionError(f"circular reference: {circle}")
         self._expanding.append(name)
         try:
-            return expand(text, self.environment, lambda reference: self._referred(name, reference))
+            return expand(
+                text,
+                self.environment,
+                lambda reference: self._referred(name, reference),
+                lambda reference: self._unknown(name, reference),
+            )
         finally:
             self._expanding.pop()
+
+    def _unknown(self, name: str, reference: str) -> None:
+        what = "a ${…} in it" if name in self._secrets else f"${{{reference}}}"
+        sentence = f"{name}: {what} names no key, and stays as it is"
+        if sentence not in self.warnings:
+            self.warnings.append(sentence)
 
     def _referred(self, name: str, reference: str) -> str | None:
         """The text of the key that `${reference}` in key `name` means: in its own section, then in those around it."""
@@ -284,3 +307,7 @@ class Values:
             if isinstance(item, Mapping):
                 found.extend(self._all_names(item, full))
         return found
+
+
+def _is_false(text: str | None) -> bool:
+    return text is not None and text.strip().lower() in FALSE_WORDS

@@ -7,13 +7,7 @@ from dataclasses import dataclass
 from runarchive.config import Config
 from runarchive.errors import ArchiveError
 from runarchive.ledger.ledger import Ledger
-from runarchive.ledger.state_files import (
-    StageState,
-    derive,
-    read_failure_log,
-    update_failure_log,
-    write_state,
-)
+from runarchive.ledger.state_files import StageState, derive, update_failure_log, write_state
 from runarchive.model import RunState, Severity, Stage
 from runarchive.pipeline.memory import Memory
 from runarchive.pipeline.telling import tell
@@ -24,10 +18,11 @@ _TROUBLED = frozenset({RunState.FAILED, RunState.PARTIAL, RunState.CONFLICT})
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What each stage's state file and failure log should say."""
+    """What each stage's state file and failure log should say, over the runs that are `known`."""
 
     imported: StageState
     migrated: StageState
+    known: frozenset[int]
 
 
 def standing(ledger: Ledger, memory: Memory) -> Standing:
@@ -59,7 +54,8 @@ def standing(ledger: Ledger, memory: Memory) -> Standing:
             failed.append(run)
         else:
             waiting.append(run)
-    return Standing(derive(*lists[Stage.IMPORT]), derive(*lists[Stage.MIGRATE]))
+    known = frozenset(run for run, _, _ in rows)
+    return Standing(derive(*lists[Stage.IMPORT]), derive(*lists[Stage.MIGRATE]), known)
 
 
 def write_legacy_files(config: Config, ledger: Ledger, memory: Memory) -> None:
@@ -77,12 +73,14 @@ def write_legacy_files(config: Config, ledger: Ledger, memory: Memory) -> None:
 
 
 def write_standing(config: Config, now: Standing) -> None:
-    """Write both stages' state files and failure logs; raises ArchiveError."""
+    """Write both stages' state files and failure logs; raises ArchiveError.
+
+    A number in a failure log that no store and no directory knows was written by somebody else, and stays.
+    """
     app = config.app
     for state, file, log in (
         (now.imported, app.import_state_file, app.import_failure_log),
         (now.migrated, app.migrate_state_file, app.migrate_failure_log),
     ):
         write_state(file, state)
-        failed = set(state.failed)
-        update_failure_log(log, add=failed, remove=set(read_failure_log(log)) - failed)
+        update_failure_log(log, add=state.failed, remove=now.known.difference(state.failed))

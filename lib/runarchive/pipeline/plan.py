@@ -39,7 +39,8 @@ def import_due(run: Run, evidence: Evidence, options: JobOptions, *, asked: bool
     if state is RunState.WAITING:
         return options.force
     if state is RunState.FAILED:
-        return failed is not None and failed.stage is Stage.IMPORT and (asked or _worth_another(evidence))
+        wanted = asked or options.again or _worth_another(evidence)
+        return failed is not None and failed.stage is Stage.IMPORT and wanted
     if state is RunState.PARTIAL:
         return hop is None or not hop.writer or options.add
     if state is RunState.CONFLICT:
@@ -72,7 +73,8 @@ def migrate_due(run: Run, evidence: Evidence, options: JobOptions, *, asked: boo
     if state in (RunState.IMPORTED, RunState.ORPHAN, RunState.MIGRATING):
         return True
     if state is RunState.FAILED:
-        return failed is not None and failed.stage is Stage.MIGRATE and (asked or failed.failure.retryable)
+        wanted = asked or options.again or (failed is not None and failed.failure.retryable)
+        return failed is not None and failed.stage is Stage.MIGRATE and wanted
     hop, blob = evidence.import_hop, evidence.migrate_hop
     if state in (RunState.OUTDATED, RunState.CONFLICT):
         artdaqdb_whole = hop is None or hop.verdict in WHOLE
@@ -148,12 +150,13 @@ def make_plan(
     asked: frozenset[int] | None = None,
     left_out: int | None = None,
 ) -> Plan:
-    """The plan for these runs, lowest first.
+    """The plan for these runs, lowest first; a limit leaves out failed runs that nothing changed for before others.
 
     `asked` are the runs that a person named, None for all that is due; `left_out` is a run that the config leaves out.
     """
     steps: list[PlannedRun] = []
     held: list[PlannedRun] = []
+    unchanged: set[int] = set()
     for run, evidence in sorted(runs, key=lambda pair: pair[0].run):
         if asked is not None and run.run not in asked:
             continue
@@ -165,12 +168,15 @@ def make_plan(
         step = planned(kind, run, evidence, options, asked=asked is not None)
         if step.stages:
             steps.append(step)
+            if run.state is RunState.FAILED and not _worth_another(evidence):
+                unchanged.add(run.run)
         elif asked is not None or run.state not in SETTLED:
             held.append(step)
     remaining = 0
     if options.limit and len(steps) > options.limit and kind is not JobKind.SCRUB:
         remaining = len(steps) - options.limit
-        steps = steps[: options.limit]
+        steps.sort(key=lambda step: (step.run in unchanged, step.run))
+        steps = sorted(steps[: options.limit], key=lambda step: step.run)
     return Plan(kind, tuple(steps), tuple(held), remaining)
 
 

@@ -29,13 +29,15 @@ class JobOptions:
     version into UconDB (`override=yes`). `limit` stops after so many runs (0: none). `above` takes only runs with a
     higher number. `sample` verifies that share of the runs (0..1); `everything` all of them; `rate` is in runs a
     second (0: as fast as it goes). `wait` is how many seconds to wait for the writer's lock. `workers` 0 takes
-    the config's. `force` also takes runs that are WAITING. `refresh` false works on the last look at the stores.
-    `patience` is how many seconds a stage stands, its store out of reach, before the job ends without it.
+    the config's. `force` also takes runs that are WAITING, `again` failed ones that nothing changed for.
+    `refresh` false works on the last look at the stores. `patience` is how many seconds a stage stands, its store out
+    of reach, before the job ends without it.
     """
 
     add: bool = False
     supersede: bool = False
     force: bool = False
+    again: bool = False
     limit: int = 0
     above: int | None = None
     sample: float = 0.0

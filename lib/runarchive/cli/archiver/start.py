@@ -10,7 +10,7 @@ from runarchive.cli.archiver import CurrentStage
 from runarchive.cli.archiver.log import MIGRATOR, NARROW, ORCHESTRATOR, banner
 from runarchive.cli.archiver.report import report
 from runarchive.cli.archiver.signals import StopRequests
-from runarchive.cli.archiver.stages import WORDS, Fuzz, StageLog, shown
+from runarchive.cli.archiver.stages import WORDS, Fuzz, StageLog, StageTally, shown
 from runarchive.config import Config
 from runarchive.errors import ArchiveError, ExitCode
 from runarchive.ledger.state_files import read_failure_log, update_failure_log
@@ -123,11 +123,13 @@ class Start:
         limit = 0 if runs is not None else self._config.app.batch_size * (1 if self._args.incremental else FULL_FACTOR)
         limit_words = "batch_size" if self._args.incremental else "batch_size * 10"
         watch = StageLog(stage, limit_words, self._config.app.parallel_workers, self._fuzz)
-        options = JobOptions(limit=limit, refresh=False, wait=self._args.wait)
+        options = JobOptions(limit=limit, refresh=False, wait=self._args.wait, again=not self._args.incremental)
         outcome = self._archive.run_job(kind, runs, options, observer=watch)
         if not watch.tally.due:
             watch.planned(stage, (), 0)
         code = self._judge(stage, outcome, watch)
+        if runs is None:
+            self._tell_of_left(stage, watch.tally)
         if stage is Stage.MIGRATE and self._args.validate:
             code = self._validate(watch.tally.succeeded) or code
         return code
@@ -151,6 +153,17 @@ class Start:
         if self._stopped:
             words.logger.info("%s: Shutdown requested - state saved, exiting gracefully", words.title)
         return 1 if failed or outcome.stopped or outcome.interrupted else 0
+
+    def _tell_of_left(self, stage: Stage, tally: StageTally) -> None:
+        """Name the runs that stand in this stage without having been tried now; an exit code alone would hide them."""
+        words = WORDS[stage]
+        by_state: dict[RunState, list[int]] = {}
+        for run in self._archive.failures():
+            if run.stage is stage and run.run not in tally.due:
+                by_state.setdefault(run.state, []).append(run.run)
+        for state, runs in by_state.items():
+            text = f"{len(runs)} {state.lower()} runs are left as they are: {shown(runs)}"
+            words.logger.warning("%s: %s (`tui-archiver explain %d`)", words.title, text, runs[0])
 
     def _validate(self, runs: Sequence[int]) -> int:
         """Look into the blobs just migrated for what `validation.patterns` wants to find in them."""
@@ -201,6 +214,8 @@ class Start:
         if due:
             words.logger.info("%s: Attempting to recover %d failed runs.", words.title, len(due))
             kind = JobKind.IMPORT if stage is Stage.IMPORT else JobKind.MIGRATE
+            for step in self._archive.plan(kind, due, JobOptions(refresh=False)).held:
+                words.logger.warning("Run %d is not retried: %s", step.run, step.reason)
             code = self._batch(kind, stage, due)
         through = [run for run in runs if self._is_through(run, stage)]
         remaining = update_failure_log(failure_log, remove=through)
