@@ -13,7 +13,7 @@ import pytest
 from runarchive.archive import Archive, JobKind, JobOptions, RunResult
 from runarchive.artdaqdb.store import NewDocument, open_store
 from runarchive.errors import ArchiveError, Code
-from runarchive.model import Mark, Run, RunState, Stage
+from runarchive.model import Mark, Run, RunState, Severity, Stage, Verdict
 from runarchive.ucondb.blob import unpack
 from runarchive.ucondb.client import UconClient
 from runarchive.ucondb.embedded import open_client
@@ -408,3 +408,23 @@ def test_a_folder_named_wrongly_for_a_while_leaves_no_run_behind(tmp_path: Path)
     with site.archive() as archive:
         archive.refresh(full=True)
         assert {run.run: run.state for run in archive.runs()} == dict.fromkeys((1000, 1001, *later), RunState.ARCHIVED)
+
+
+def test_a_mistyped_folder_is_said_before_it_becomes_a_second_archive(site: Site, archive: Archive) -> None:
+    site.make(1)
+    site.age(1000, hours=30)
+    assert archive.run_job(JobKind.ARCHIVE).runs[0].state is RunState.ARCHIVED
+    assert verdict_on_folder(archive) is Verdict.PASS
+    site.configure(ucon_db={"folder_name": "run_recrods"})
+    with Archive.open(site.config_file, writable=True, actor="tester@here") as mistyped:
+        mistyped.refresh(full=True)
+        said = [event for event in mistyped.events() if "folder run_recrods is empty" in event.message]
+        assert [event.severity for event in said] == [Severity.WARNING]
+        assert "correct ucon_db.folder_name" in said[0].message
+        assert verdict_on_folder(mistyped) is Verdict.UNKNOWN
+        assert any("run_recrods" in line for line in mistyped.status().recommendations)
+
+
+def verdict_on_folder(archive: Archive) -> Verdict:
+    [check] = [check for check in archive.doctor() if check.name == "UconDB folder"]
+    return check.verdict

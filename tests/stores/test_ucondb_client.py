@@ -197,6 +197,27 @@ def test_a_folder_that_may_not_be_made_is_said_so() -> None:
     assert found.code is Code.FOLDER_MISSING
 
 
+def test_a_folder_that_others_must_make_is_said_so_and_not_taken_for_a_wrong_password() -> None:
+    found = failure(play("107", "131"), lambda client: client.put(1, b"x"))
+    assert found.code is Code.FOLDER_MISSING
+    assert "folder test01 does not exist and cannot be made" in found.message
+    assert "refuses the credentials of writer" in found.message
+    assert not found.retryable
+
+
+def test_a_name_that_may_be_mistyped_is_said_before_a_second_archive_is_begun() -> None:
+    with play("111", "002", "100", "100", "004", "002") as server:
+        assert client_of(server, "run_recrods").doubt() == (
+            "there is no folder run_recrods yet (the server has test01)"
+        )
+        assert client_of(server).doubt() == ""
+        assert client_of(server, object_name="configuratoin").doubt() == (
+            "folder test01 has no object configuratoin yet, only cal, configuration"
+        )
+        assert client_of(server).doubt() == ""
+    assert server.left == 0
+
+
 def test_what_the_server_stored_is_held_against_what_was_sent() -> None:
     assert failure(play("006"), lambda client: client.put(1001, b"x" * 39)).code is Code.MISMATCH
 

@@ -66,6 +66,7 @@ def answering(answer: bytes) -> Iterator[str]:
     [
         (["--db", "sqlite://{0}/u.sqlite", "--port", "99999"], 64),
         (["--db", "sqlite://{0}/u.sqlite", "--threads", "0"], 64),
+        (["--db", "sqlite://{0}/u.sqlite", "--max-upload", "954"], 64),
         (["--db", "sqlite://{0}/u.sqlite", "--client-ca", "{0}/none.pem", "--port", "0"], 64),
         (["--db", "sqlite://{0}/u.sqlite", "--tls-cert", "{0}/none.pem", "--port", "0"], 1),
         (["--db", "sqlite://{0}/u.sqlite", "--tls-cert", "{0}/junk", "--port", "0"], 1),

@@ -13,7 +13,9 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import tracemalloc
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runarchive.errors import ArchiveError, Code, ConfigError
+from runarchive.ucondb.blob import pack
 from runarchive.ucondb.body import Checksums, PutKind
 from runarchive.ucondb.client import UconClient
 from runarchive.ucondb.embedded import open_client
@@ -211,6 +214,27 @@ def test_a_file_goes_up_and_down_in_pieces(served: tuple[str, str | None], tmp_p
     with pytest.raises(ArchiveError) as caught:
         client.put(3, tmp_path / "missing")
     assert caught.value.code is Code.UNREADABLE_FILE
+    client.close()
+
+
+def test_a_large_blob_that_is_there_already_is_compared_in_bounded_memory(
+    served: tuple[str, str | None], tmp_path: Path
+) -> None:
+    client = make(served[0])
+    content = b"x: 1\n" * (3 << 20)
+    first, later, other = (tmp_path / name for name in ("first", "later", "other"))
+    first.write_bytes(pack([("a.fcl", content)], 7, datetime(2026, 11, 21, tzinfo=UTC)))
+    later.write_bytes(pack([("a.fcl", content)], 7, datetime(2026, 12, 1, tzinfo=UTC)))
+    other.write_bytes(first.read_bytes().replace(b"x: 1\n\nEnd", b"x: 2\n\nEnd"))
+    del content
+    assert client.put(7, first).kind is PutKind.STORED
+    tracemalloc.start()
+    try:
+        assert client.put(7, later).kind is PutKind.SAME
+        assert client.put(7, other).kind is PutKind.DIFFERENT
+        assert tracemalloc.get_traced_memory()[1] < first.stat().st_size / 2
+    finally:
+        tracemalloc.stop()
     client.close()
 
 

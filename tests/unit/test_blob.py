@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import tarfile
 from datetime import UTC, datetime
@@ -14,16 +15,8 @@ from hypothesis import strategies as st
 
 from runarchive.errors import ArchiveError, Code
 from runarchive.model import Verdict
-from runarchive.ucondb.blob import (
-    content_hash,
-    member_names,
-    pack,
-    packed_on_text,
-    read_directory,
-    same_content,
-    unpack,
-    write_directory,
-)
+from runarchive.ucondb.blob import member_names, pack, packed_on_text, read_directory, unpack, write_directory
+from runarchive.ucondb.frame import content_hash, same_content
 from runarchive.ucondb.validation import validate_blob
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "blobs" / "reference_blobs.tar.xz"
@@ -131,11 +124,33 @@ def test_x5_two_blobs_of_one_run_are_equal_but_for_their_packed_on_lines() -> No
     early, late = pack(files, 7, MOMENT), pack(files, 7, LATER)
     assert early != late
     assert same_content(early, late)
-    assert content_hash(early) == content_hash(late)
+    assert content_hash([early]) == content_hash([late])
     assert not same_content(early, pack(files, 8, MOMENT))
     assert not same_content(early, pack([("a.fcl", b"x: 1\nPacked on Dec 01 00:05 UTC\n")], 7, MOMENT))
     assert not same_content(b"not a blob", b"nor this")
     assert same_content(b"not a blob", b"not a blob")
+
+
+@given(
+    st.sampled_from([
+        pack([], 7, MOMENT), pack([], 7, LATER), pack([("a.fcl", b"x" * 5000)], 7, MOMENT),
+        pack([("a.fcl", b"x" * 5000)], 7, LATER), pack([("a.fcl", b"x" * 5000)], 8, LATER),
+        pack([("a.fcl", b"x" * 900)], 7, MOMENT), pack([("a.fcl", b"x" * 900)], 7, MOMENT)[:-1],
+        pack([("a.fcl", b"x" * 5000)], 7, MOMENT)[:-1], pack([("a.fcl", b"x" * 5000)], 7, MOMENT) + b"more",
+        pack([], 7, MOMENT).replace(b"Record", b"record", 1), b"", b"no blob", b"no blob" * 1000,
+    ]),
+    st.lists(st.integers(1, 3000), min_size=1),
+)
+def test_the_content_hash_does_not_depend_on_how_a_blob_is_cut(blob: bytes, sizes: list[int]) -> None:
+    pieces, position = [], 0
+    for size in itertools.cycle(sizes):
+        if position >= len(blob):
+            break
+        pieces.append(blob[position : position + size])
+        position += size
+    assert content_hash(pieces) == content_hash([blob])
+    for other in (pack([("a.fcl", b"x" * 5000)], 7, MOMENT), pack([], 7, MOMENT)):
+        assert (content_hash(pieces) == content_hash([other])) == same_content(blob, other)
 
 
 def test_x6_a_pattern_is_anchored_and_the_verdict_is_a_verdict() -> None:

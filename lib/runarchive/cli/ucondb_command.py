@@ -65,8 +65,7 @@ def _configure_serve(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--client-ca", metavar="PEM", type=Path, help="serve only clients with a certificate of it")
     serve.add_argument("--plain-http", action="store_true", help="serve other machines without TLS")
     serve.add_argument("--allow-drop", action="store_true", help="let create_folder?drop=yes empty a folder")
-    serve.add_argument("--max-upload", metavar="MB", type=_COUNT, default=1024,
-                       help="largest blob; default: %(default)s")
+    serve.add_argument("--max-upload", metavar="MB", type=_COUNT, help="largest blob; default: what the database takes")
     serve.add_argument("--threads", type=_COUNT, default=24, help="requests at a time; default: %(default)s")
 
 
@@ -174,6 +173,7 @@ def _serve(args: argparse.Namespace) -> int:
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     users = Users.read(args.users) if args.users else Users.nobody()
     storage = _storage(args.db)
+    max_body = _largest_upload(args.max_upload, storage)
     read_only = args.read_only or storage.read_only
     for name in () if read_only else args.folder:
         try:
@@ -185,7 +185,7 @@ def _serve(args: argparse.Namespace) -> int:
             storage, users, prefix="/" + args.prefix.strip("/"), read_only=read_only, allow_drop=args.allow_drop,
             log_writing=True,
         ),
-        host=args.host, port=args.port, threads=args.threads, max_body=args.max_upload << 20,
+        host=args.host, port=args.port, threads=args.threads, max_body=max_body,
         certificate=str(args.tls_cert or ""), private_key=str(args.tls_key or ""),
         client_ca=str(args.client_ca or ""),
     )
@@ -200,6 +200,15 @@ def _serve(args: argparse.Namespace) -> int:
     talk("finishing the requests in hand")
     server.stop()
     return ExitCode.DONE
+
+
+def _largest_upload(megabytes: int | None, storage: Storage) -> int:
+    if megabytes is None:
+        return storage.largest_body
+    if megabytes << 20 > storage.largest_body:
+        most = storage.largest_body >> 20
+        raise UsageError(f"--max-upload {megabytes}: this database takes blobs of {most} MB at most")
+    return megabytes << 20
 
 
 def _storage(db: str) -> Storage:

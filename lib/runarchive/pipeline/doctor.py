@@ -12,7 +12,7 @@ from runarchive.config import Config
 from runarchive.ledger.ledger import Ledger
 from runarchive.ledger.lock import lock_holder, lock_remark
 from runarchive.model import CheckResult, Verdict
-from runarchive.pipeline.stores import Stores
+from runarchive.pipeline.stores import IF_ARCHIVE_IS_NEW, Stores
 from runarchive.records_dir import scan_records
 
 MOST_FINDINGS = 3
@@ -34,6 +34,7 @@ def _checks(config: Config, stores: Stores, ledger: Ledger) -> list[Check]:
         Asked("artdaqDB", lambda: passed(f"{stores.artdaqdb.ping()} at {stores.artdaqdb.uri}")),
         Asked("artdaqDB index", lambda: _findings(stores)),
         Asked("UconDB", lambda: passed(f"{stores.ucondb.ping()} at {stores.ucondb.uri}")),
+        Asked("UconDB folder", lambda: _folder(stores)),
         Asked("UconDB certificate", lambda: _certificate(config, stores)),
         Asked("schema", lambda: _schema(config)),
         writable_directory("work directory", app.work_dir),
@@ -67,6 +68,13 @@ def _findings(stores: Stores) -> tuple[Verdict, str, str]:
     more = " and more" if len(found) > MOST_FINDINGS else ""
     evidence = "; ".join(f"{one.place}: {one.message}" for one in found[:MOST_FINDINGS]) + more
     return Verdict.FAIL, evidence, found[0].mend
+
+
+def _folder(stores: Stores) -> tuple[Verdict, str, str]:
+    client = stores.ucondb
+    if doubt := client.doubt():
+        return Verdict.UNKNOWN, doubt, IF_ARCHIVE_IS_NEW
+    return passed(f"{client.folder}/{client.object_name}")
 
 
 def _certificate(config: Config, stores: Stores) -> tuple[Verdict, str, str]:

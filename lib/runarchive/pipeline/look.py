@@ -14,7 +14,7 @@ from runarchive.model import Severity, Store
 from runarchive.pipeline.evidence import Evidence, RecordFacts, artdaqdb_key, same_listing, ucondb_key
 from runarchive.pipeline.glance import glance
 from runarchive.pipeline.memory import Memory
-from runarchive.pipeline.stores import Stores
+from runarchive.pipeline.stores import IF_ARCHIVE_IS_NEW, Stores
 from runarchive.pipeline.views import Health
 from runarchive.records_dir import scan_records
 from runarchive.ucondb.listing import ListingCache
@@ -41,6 +41,7 @@ class Look:
         self._memory = memory
         self.health: dict[Store, Health] = {store: Health(store) for store in Store}
         self.failures: dict[Store, ArchiveError] = {}
+        self._ucondb_is_new = False
 
     def refresh(self, stores: Iterable[Store], *, full: bool = False) -> None:
         """Ask these stores and derive the states of every run that they, time or a person changed."""
@@ -79,6 +80,7 @@ class Look:
         began = time.monotonic()
         try:
             message = look()
+            damage = self._damage(store)
         except ArchiveError as error:
             self.failures[store] = error
             self.health[store] = Health(store, False, None, error.message, self._memory.clock())
@@ -86,13 +88,20 @@ class Look:
                 self._ledger.events.record(f"{store} is out of reach: {error.message}", severity=Severity.WARNING)
             return
         self.failures.pop(store, None)
-        damage = self._stores.artdaqdb.damage() if store is Store.ARTDAQDB else ()
         self.health[store] = Health(store, True, time.monotonic() - began, message, self._memory.clock(), damage=damage)
         if not self._ledger.read_only:
             for sentence in sorted(set(damage) - set(before.damage)):
                 self._ledger.events.record(sentence, severity=Severity.WARNING)
         if before.ok is False and not self._ledger.read_only:
             self._ledger.events.record(f"{store} answers again")
+
+    def _damage(self, store: Store) -> tuple[str, ...]:
+        if store is Store.ARTDAQDB:
+            return self._stores.artdaqdb.damage()
+        if store is Store.UCONDB and self._ucondb_is_new:
+            doubt = self._stores.ucondb.doubt()
+            return (f"{doubt}: {IF_ARCHIVE_IS_NEW}",) if doubt else ()
+        return ()
 
     def _see_directory(self, now: dict[int, Listed]) -> str:
         scan = scan_records(self._stores.records)
@@ -136,6 +145,7 @@ class Look:
         kept = self._ledger.listings.get("ucondb")
         cache = None if full or kept is None else ListingCache.from_json(kept.token)
         listing = client.list_runs(cache)
+        self._ucondb_is_new = not listing.exists
         keys = {run: ucondb_key(version) for run, version in listing.runs.items()}
         if listing.incremental:
             for run, key in keys.items():

@@ -10,8 +10,9 @@ from runarchive.model import Phase, Store
 from runarchive.pipeline.context import Context
 from runarchive.pipeline.evidence import WHOLE, Evidence, HopEvidence, HopVerdict, configuration_names, ucondb_key
 from runarchive.pipeline.import_stage import export_hash, judge_alone, judge_import, no_artdaqdb
-from runarchive.ucondb.blob import content_hash, pack, same_content
+from runarchive.ucondb.blob import pack
 from runarchive.ucondb.body import PutKind
+from runarchive.ucondb.frame import content_hash, same_content
 from runarchive.ucondb.listing import UconVersion
 
 
@@ -97,7 +98,7 @@ def with_blob(
     """The evidence with the verdict on a stored blob against what artdaqDB exports."""
     hop = evidence.import_hop
     other = hop is not None and hop.verdict is HopVerdict.OTHER_WRITER
-    stored_hash = content_hash(stored)
+    stored_hash = content_hash([stored])
     if same_content(stored, packed.blob):
         verdict = HopVerdict.OTHER_WRITER if other else HopVerdict.VERIFIED
         reason = hop.reason if hop is not None else ""
@@ -123,7 +124,7 @@ def with_blob(
 def _is_older(context: Context, evidence: Evidence, configuration: str, stored: bytes) -> bool:
     """Whether the blob is what artdaqDB exported before its latest update: known from last time, or packed again."""
     before = evidence.migrated
-    if before is not None and before.verdict in WHOLE and before.output == content_hash(stored):
+    if before is not None and before.verdict in WHOLE and before.output == content_hash([stored]):
         return True
     documents = context.stores.artdaqdb.documents(configuration)
     versions = sorted({document.version for document in documents})

@@ -12,6 +12,8 @@ from runarchive.config import Config
 if TYPE_CHECKING:
     from runarchive.ucondb.client import UconClient
 
+IF_ARCHIVE_IS_NEW = "the first put begins it; unless this archive is new, correct ucon_db.folder_name or object_name"
+
 
 class Stores:
     """The records directory and both databases of one config; safe for many threads."""

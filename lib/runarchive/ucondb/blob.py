@@ -21,8 +21,6 @@ Contents stand as they are, byte for byte; a line feed before each marker and be
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -31,6 +29,7 @@ from pathlib import Path
 
 from runarchive.errors import ArchiveError, Code
 from runarchive.model import Store
+from runarchive.ucondb.frame import Frame, find_frame
 from runarchive.ucondb.markers import MARKER_LINE, Marker, doubts, find_markers, is_safe_name
 
 LAST_FILES = (
@@ -47,9 +46,6 @@ LAST_FILES = (
 """The files that close every blob, in this order; all others come before them by lower-case name."""
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_HEADER = re.compile(rb"Start of Record\nRun Number: (\d+)\nPacked on ([^\n]*)\n")
-_FOOTER = re.compile(rb"\nEnd of Record\nRun Number: (\d+)\nPacked on ([^\n]*)\n")
-_LONGEST_FOOTER = 512
 
 File = tuple[str, bytes]
 
@@ -66,14 +62,6 @@ class Blob:
     def file(self, name: str) -> bytes | None:
         """The content of one file, or None."""
         return dict(self.files).get(name)
-
-
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    run: int
-    packed_on: str
-    start: int
-    end: int
 
 
 def pack(files: Sequence[File], run: int, packed_on: datetime) -> bytes:
@@ -98,7 +86,7 @@ def unpack(blob: bytes, expected: Sequence[File] | None = None) -> Blob:
     files as another store has them, settles it: content they account for is content. Raises ArchiveError(CORRUPT) when
     the frame is not that of a blob.
     """
-    frame = _frame(blob)
+    frame = find_frame(blob)
     if expected is not None:
         refuse_bad_names([name for name, _ in expected], frame.run)
         if _matches(blob, frame, expected):
@@ -110,30 +98,6 @@ def unpack(blob: bytes, expected: Sequence[File] | None = None) -> Blob:
     else:
         problems = doubts(blob, frame.start, frame.end, markers, blob_order)
     return Blob(frame.run, frame.packed_on, _cut(blob, frame, markers), tuple(problems))
-
-
-def same_content(a: bytes, b: bytes) -> bool:
-    """Whether two blobs hold the same but for their two "Packed on" lines; anything that is no blob must be equal."""
-    if a == b:
-        return True
-    try:
-        first, second = _frame(a), _frame(b)
-    except ArchiveError:
-        return False
-    return first.run == second.run and (
-        memoryview(a)[first.start : first.end] == memoryview(b)[second.start : second.end]
-    )
-
-
-def content_hash(blob: bytes) -> str:
-    """SHA-256 of the blob without its "Packed on" lines; of all bytes when it is no blob."""
-    try:
-        frame = _frame(blob)
-    except ArchiveError:
-        return hashlib.sha256(blob).hexdigest()
-    digest = hashlib.sha256(f"blob of run {frame.run}\n".encode())
-    digest.update(memoryview(blob)[frame.start : frame.end])
-    return digest.hexdigest()
 
 
 def packed_on_text(moment: datetime) -> str:
@@ -209,22 +173,7 @@ def refuse_bad_names(names: Sequence[str], run: int | None) -> None:
             raise ArchiveError(Code.BAD_NAME, f"no blob can carry a file named {name!r}", store=Store.UCONDB, run=run)
 
 
-def _torn(message: str) -> ArchiveError:
-    return ArchiveError(Code.CORRUPT, message, store=Store.UCONDB, hint="fetch it again with `tui-archiver ucondb get`")
-
-
-def _frame(blob: bytes) -> _Frame:
-    header = _HEADER.match(blob)
-    tail_start = max(0, len(blob) - _LONGEST_FOOTER)
-    footer = max(_FOOTER.finditer(blob, tail_start), key=lambda match: match.start(), default=None)
-    if header is None or footer is None or footer.end() != len(blob) or footer.start() < header.end() - 1:
-        raise _torn("this is no blob: its first or last three lines are missing or torn")
-    if footer.groups() != header.groups():
-        raise _torn("the blob's first and last lines name different runs")
-    return _Frame(int(header[1]), header[2].decode("utf-8", "replace"), header.end(), footer.start())
-
-
-def _matches(blob: bytes, frame: _Frame, expected: Sequence[File]) -> bool:
+def _matches(blob: bytes, frame: Frame, expected: Sequence[File]) -> bool:
     position = frame.start
     for name, content in sorted(expected, key=lambda file: blob_order(file[0])):
         marker = f"\n#####\n{name}:\n#####\n".encode()
@@ -235,7 +184,7 @@ def _matches(blob: bytes, frame: _Frame, expected: Sequence[File]) -> bool:
 
 
 def _choose(
-    blob: bytes, frame: _Frame, markers: Sequence[Marker], expected: Sequence[File]
+    blob: bytes, frame: Frame, markers: Sequence[Marker], expected: Sequence[File]
 ) -> tuple[list[Marker], list[str]]:
     """The markers that are meant when not every content is the expected one: what agrees is skipped as a whole."""
     known = dict(expected)
@@ -261,6 +210,6 @@ def _choose(
     return chosen, problems
 
 
-def _cut(blob: bytes, frame: _Frame, markers: Sequence[Marker]) -> tuple[File, ...]:
+def _cut(blob: bytes, frame: Frame, markers: Sequence[Marker]) -> tuple[File, ...]:
     ends = [*(marker.start for marker in markers), frame.end][1:]
     return tuple((marker.name, blob[marker.end : end]) for marker, end in zip(markers, ends, strict=True))

@@ -15,6 +15,7 @@ from runarchive.errors import ArchiveError, Code
 from runarchive.model import Phase, Store
 from runarchive.repeating import retried
 from runarchive.ucondb.body import Checksums, PutKind, PutOutcome, checked, write_file
+from runarchive.ucondb.frame import content_hash
 from runarchive.ucondb.listing import (
     OVERLAP_SECONDS,
     Listing,
@@ -32,6 +33,7 @@ from runarchive.ucondb.wire import Answer
 __all__ = ["Checksums", "Listing", "ListingCache", "PutKind", "PutOutcome", "UconClient", "UconVersion"]
 
 _MISSING_OBJECT = ("Object ", "Folder ")
+_MOST_NAMED = 5
 _NUMBER = re.compile(r"-?[0-9]{1,20}")
 _LISTING_PATIENCE = 6.0
 """Times the usual limit for a whole listing: version 3.9.7 needs 0.25 ms a version, perhaps before its first byte."""
@@ -92,11 +94,27 @@ class UconClient:
 
     def folders(self) -> tuple[str, ...]:
         """The names of the server's folders."""
-        return self._names("folders", ())
+        return self._names("folders", ()) or ()
 
     def objects(self) -> tuple[str, ...]:
         """The names of the objects in the folder; empty when the folder does not exist."""
-        return self._names("objects", (("folder", self.folder),))
+        return self._objects() or ()
+
+    def doubt(self) -> str:
+        """What makes the configured folder or object look mistyped, in a sentence; "" where it holds something.
+
+        Also "" on a server with nothing else on it: everything there is new.
+        """
+        objects = self._objects()
+        if objects and self.object_name in objects:
+            return ""
+        if objects:
+            return f"folder {self.folder} has no object {self.object_name} yet, only {', '.join(objects[:_MOST_NAMED])}"
+        others = [name for name in self.folders() if name.lower() != self.folder.lower().removeprefix("public.")]
+        beside = f" (the server has {', '.join(others[:_MOST_NAMED])})" if others else ""
+        if objects is None:
+            return f"there is no folder {self.folder} yet{beside}"
+        return f"folder {self.folder} is empty{beside}" if others else ""
 
     def list_runs(self, cache: ListingCache | None = None) -> Listing:
         """What the object holds; with the cache of an earlier listing only what is new is asked for.
@@ -157,6 +175,15 @@ class UconClient:
 
         return retried(read)
 
+    def content_hash(self, run: int) -> str:
+        """What the stored bytes of a run hold, "Packed on" lines apart, in bounded memory, checked as `get` does."""
+
+        def read() -> str:
+            with self._open_blob("key", str(run), run) as chunks:
+                return content_hash(chunks)
+
+        return retried(read)
+
     def put(
         self, run: int, data: bytes | Path, *, tags: Iterable[str] | None = None, override: bool = False
     ) -> PutOutcome:
@@ -178,14 +205,19 @@ class UconClient:
 
     def create_folder(self) -> None:
         """Make the folder, if it does not exist; nothing that exists is changed."""
-        status, text = self._transport.write(
-            "create_folder", (("folder", self.folder), ("drop", "no")), b"", size=0, realm=self.folder
-        )
-        if status != 200:
-            raise self._failure(
-                Code.FOLDER_MISSING, f"folder {self.folder} does not exist and cannot be made: {message_of(text)}",
-                Phase.WRITE,
+        try:
+            status, text = self._transport.write(
+                "create_folder", (("folder", self.folder), ("drop", "no")), b"", size=0, realm=self.folder
             )
+            reason = "" if status == 200 else f"the server answers {status}: {message_of(text)}"
+        except ArchiveError as error:
+            if error.code is not Code.WRONG_PASSWORD:
+                raise
+            # Folders may be made by others than those who may write to them.
+            reason = error.message
+        if reason:
+            message = f"folder {self.folder} does not exist and cannot be made: {reason}"
+            raise self._failure(Code.FOLDER_MISSING, message, Phase.WRITE)
 
     def _versions(self, more: Query) -> list[UconVersion] | None:
         query: Query = (("object", self.object_name), ("folder", self.folder), ("tv", _ANY_TIME), *more)
@@ -222,10 +254,13 @@ class UconClient:
             self._learn_realm(records[0])
         return [version_of(record) for record in records if record is not None]
 
-    def _names(self, method: str, query: Query) -> tuple[str, ...]:
+    def _objects(self) -> tuple[str, ...] | None:
+        return self._names("objects", (("folder", self.folder),))
+
+    def _names(self, method: str, query: Query) -> tuple[str, ...] | None:
         status, text = retried(lambda: self._transport.fetch("GET", method, query, phase=Phase.LIST))
         if self._is_missing(status, text) or (query and self._is_the_old_500(status, text)):
-            return ()
+            return None
         self._expect(status, text, Phase.LIST)
         try:
             return tuple(str(name) for name in json.loads(text))

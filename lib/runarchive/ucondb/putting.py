@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol
@@ -13,8 +12,8 @@ from typing import IO, Protocol
 from runarchive.errors import ArchiveError, Code
 from runarchive.model import Phase, Store
 from runarchive.repeating import retried
-from runarchive.ucondb.blob import same_content
 from runarchive.ucondb.body import Checksums, PutKind, PutOutcome, read_file
+from runarchive.ucondb.frame import content_hash
 from runarchive.ucondb.listing import UconVersion, version_of
 from runarchive.ucondb.transport import Query, Transport, message_of
 from runarchive.ucondb.wire import Body
@@ -29,8 +28,8 @@ class Reader(Protocol):
     folder: str
     object_name: str
 
-    def get(self, run: int) -> bytes:
-        """The stored bytes of a run."""
+    def content_hash(self, run: int) -> str:
+        """What the stored bytes of a run hold, "Packed on" lines apart."""
 
     def version(self, run: int) -> UconVersion | None:
         """What the server says of a run."""
@@ -58,8 +57,8 @@ class Put:
             *(("tag", tag) for tag in tags),
             ("override", "yes" if override else "no"),
         )
-        with self._body() as body:
-            self._sums = Checksums.of(read_file(io.BytesIO(body) if isinstance(body, bytes) else body))
+        with self._pieces() as pieces:
+            self._sums = Checksums.of(pieces)
 
     def outcome(self) -> PutOutcome:
         """Store the blob, or find out that it need not or must not be stored; see `UconClient.put`."""
@@ -126,13 +125,13 @@ class Put:
     def _is_ours(self) -> bool:
         """Whether the stored bytes are ours; those that the server no longer has as it took them are not."""
         try:
-            stored = self._reader.get(self._run)
+            stored = self._reader.content_hash(self._run)
         except ArchiveError as error:
             if error.code is not Code.MISMATCH:
                 raise
             return False
-        with self._body() as body:
-            return same_content(stored, body if isinstance(body, bytes) else body.read())
+        with self._pieces() as pieces:
+            return stored == content_hash(pieces)
 
     def _look_after_failure(self) -> PutOutcome | None:
         """Whether the put whose answer was lost was done; a put that may override is repeated unless it was."""
@@ -144,6 +143,11 @@ class Put:
             return self._look()
         except ArchiveError:
             return None
+
+    @contextmanager
+    def _pieces(self) -> Iterator[Iterable[bytes]]:
+        with self._body() as body:
+            yield [body] if isinstance(body, bytes) else read_file(body)
 
     @contextmanager
     def _body(self) -> Iterator[Body]:

@@ -113,6 +113,8 @@ class Start:
             words.logger.critical("Migration Stage: Failed to determine runs to migrate: %s", trouble)
             return self._completed("Migration", 1)
         self._perf(Store.ARTDAQDB, Store.UCONDB)
+        for sentence in self._archive.health()[Store.UCONDB].damage:
+            words.logger.warning("Migration Stage: %s", sentence)
         counts, _ = self._archive.counts()
         words.logger.info("Found %d runs in ArtdaqDB", counts[Store.ARTDAQDB])
         words.logger.info("Found %d runs already in UconDB", counts[Store.UCONDB])

@@ -75,6 +75,7 @@ _INDEXES = ("versions_inx", "object_key_inx", "data_hash_size_key")
 class PostgresStorage(Storage):
     """A database; each thread of the server keeps one connection. Raises StorageDown when it does not answer."""
 
+    largest_body = 1000 << 20
     _tr = "extract(epoch from v.tr)::float8"
     _moment = "to_timestamp(?)"
     _tag_list = "(select array_agg(t.tag_name) from {tags} t where t.version_id = v.id)"

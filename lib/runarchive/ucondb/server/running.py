@@ -20,7 +20,6 @@ from runarchive.model import Phase, Store
 from runarchive.ucondb.server.app import UconApp
 from runarchive.ucondb.server.body import RequestBody
 
-MAX_BODY = 1 << 30
 _THREADS = 24
 _MOST_THREADS = 90
 """Below the 100 connections that a PostgreSQL takes: each thread may come to hold one."""
@@ -81,7 +80,7 @@ class _Tls(BuiltinSSLAdapter):
 
 class _Server(wsgi.Server):
     ConnectionClass = _Connection
-    max_upload = MAX_BODY
+    max_upload = 0
 
     def process_conn(self, conn: Any) -> None:
         """Give a connection to a thread, a new one only when something has come over it."""
@@ -107,7 +106,7 @@ class RunningServer:
     """A server on an address of its own; `port` 0 takes a free one. It runs in threads from `start` to `stop`.
 
     `certificate` and `private_key` (PEM files) make it HTTPS; with `client_ca` it serves only those who show a
-    certificate of that authority. `max_body` is the most bytes of one upload.
+    certificate of that authority. `max_body` is the most bytes of one upload, if not what the store takes.
     """
 
     def __init__(
@@ -120,7 +119,7 @@ class RunningServer:
         certificate: str = "",
         private_key: str = "",
         client_ca: str = "",
-        max_body: int = MAX_BODY,
+        max_body: int | None = None,
     ) -> None:
         self._app = app
         self._host = host
@@ -128,7 +127,7 @@ class RunningServer:
             (host, port), app, numthreads=threads, max=max(threads, _MOST_THREADS), server_name="",
             timeout=_IDLE_SECONDS, request_queue_size=128,
         )
-        self._server.max_upload = max_body
+        self._server.max_upload = app.storage.largest_body if max_body is None else max_body
         self._server.max_request_header_size = _LONGEST_HEADERS
         self._server.keep_alive_conn_limit = _KEPT_OPEN
         self._server.nodelay = True

@@ -61,6 +61,7 @@ class SqliteStorage(Storage):
     is no such file and none can be made.
     """
 
+    largest_body = 953 << 20
     _tr = "v.tr"
     _moment = "?"
     _tag_list = "(select group_concat(tag_name, char(31)) from {tags} t where t.version_id = v.id)"

@@ -109,6 +109,8 @@ class Storage(ABC):
 
     read_only = False
     """Whether this account may only read."""
+    largest_body: int
+    """The most bytes that one data row takes."""
 
     _tr: str
     _moment: str
