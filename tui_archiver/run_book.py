@@ -48,10 +48,14 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What a batch of changes touched: the changed row indices, and whether the order no longer holds."""
+    """What a batch of changes touched: the changed row indices, and whether the order no longer holds.
+
+    `rearranged` says that runs came in between or went, and that the order was derived anew for it.
+    """
 
     dirty: frozenset[int]
     stale: bool
+    rearranged: bool = False
 
 
 def derive(rows: Sequence[Run], view: View) -> Sequence[int]:
@@ -94,7 +98,7 @@ class RunBook:
         leaving = {number for number in gone if self.get(number) is not None}
         dirty: set[int] = set()
         new: dict[int, Run] = {}
-        stale = bool(leaving)
+        stale = False
         for run in changed:
             index = self.index_of(run.run)
             if index is None:
@@ -106,7 +110,7 @@ class RunBook:
         if leaving or (new and self.rows and min(new) < self.rows[-1].run):
             staying = (run for run in self.rows if run.run not in leaving)
             self.load(sorted((*staying, *new.values()), key=NUMBER))
-            return Applied(frozenset(range(len(self.rows))), True)
+            return Applied(frozenset(), False, True)
         self.rows += sorted(new.values(), key=NUMBER)
         return Applied(frozenset(dirty), stale or bool(new))
 

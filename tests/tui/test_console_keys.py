@@ -176,6 +176,16 @@ async def test_the_cursor_stays_on_its_run_when_runs_come_and_go() -> None:
         assert run.run == 18194
 
 
+async def test_a_range_starts_at_its_run_whatever_comes_meanwhile() -> None:
+    archive = StandIn()
+    async with console(archive) as (app, pilot):
+        await press(pilot, *["down"] * 5, "v")
+        archive.push(*made_runs(3, first=18200), *made_runs(1, first=100))
+        await until(pilot, lambda: len(app.book.order) == 204)
+        await press(pilot, "down", "down", "v")
+        assert app.book.marked == {18194, 18193, 18192}
+
+
 async def test_a_change_by_another_process_is_shown() -> None:
     archive = StandIn()
     async with console(archive) as (app, pilot):

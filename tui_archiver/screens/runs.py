@@ -86,7 +86,7 @@ class RunsScreen(ConsoleScreen):
         book, table = app.book, self.table
         run = table.run
         self.query_one(CoverageStrip).tell(app.coverage, None if run is None else run.run)
-        states = (("faults only", book.view.faults_only), ("range", table.range_from is not None))
+        states = (("faults only", book.view.faults_only), ("range", table.range_start is not None))
         said = count_line(
             app.glyphs,
             book.view.filter.text,
@@ -105,7 +105,9 @@ class RunsScreen(ConsoleScreen):
 
     def archive_changed(self, changes: Changes, applied: Applied) -> None:
         """Paint the changed rows in sight; derive the order anew at most once a second."""
-        if changes.gone or applied.stale:
+        if applied.rearranged:
+            self._show_order()
+        elif applied.stale:
             self._arrange_soon()
         self.table.rows_changed(applied.dirty)
         self.show_counts()
@@ -214,8 +216,8 @@ class RunsScreen(ConsoleScreen):
     def action_step_back(self) -> None:
         """End the range, else clear the faults view, else the filter."""
         book, table = self.console_app.book, self.table
-        if table.range_from is not None:
-            table.range_from = None
+        if table.range_start is not None:
+            table.range_start = None
             self.show_counts()
         elif book.view.faults_only:
             self.action_faults()
@@ -241,7 +243,7 @@ class RunsScreen(ConsoleScreen):
     def action_unmark(self) -> None:
         """No marks."""
         self.console_app.book.marked.clear()
-        self.table.range_from = None
+        self.table.range_start = None
         self.table.refresh()
         self.show_counts()
 

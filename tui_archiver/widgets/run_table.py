@@ -19,7 +19,7 @@ class RunTable(LineView):
         super().__init__(glyphs, id=id)
         self.book = book
         self.columns: tuple[str, ...] = DEFAULT_COLUMNS
-        self.range_from: int | None = None
+        self.range_start: int | None = None
         self._layout: Layout | None = None
         self._now = datetime.now(UTC)
 
@@ -95,19 +95,22 @@ class RunTable(LineView):
         self.refresh_line_at(self.cursor)
         self.go_to(self.cursor + 1)
 
-    def toggle_range(self) -> bool:
-        """Start a range at the cursor, or end it; whether one is open now."""
-        if self.range_from is None:
-            self.range_from = self.cursor
-            self.book.mark_lines(self.cursor, self.cursor)
-            self.refresh_line_at(self.cursor)
-        else:
-            self.range_from = None
-        return self.range_from is not None
+    def toggle_range(self) -> None:
+        """Start a range at the run under the cursor, or end it."""
+        run = self.run
+        self.range_start = run.run if run is not None and self.range_start is None else None
+        self._mark_range()
 
     def go_to(self, line: int, *, centre: bool = False) -> None:
         """Move; with a range open, mark along."""
         super().go_to(line, centre=centre)
-        if self.range_from is not None:
-            self.book.mark_lines(self.range_from, self.cursor)
+        self._mark_range()
+
+    def _mark_range(self) -> None:
+        """Mark from the run where the range started to the cursor; a range whose start is not shown any more ends."""
+        start = None if self.range_start is None else self.book.line_of(self.range_start)
+        if start is None:
+            self.range_start = None
+        else:
+            self.book.mark_lines(start, self.cursor)
             self.refresh()
