@@ -29,9 +29,11 @@ _NO_NUMBER_END = r"(?![!\"$-(*+\-.0-\\^-|~])"
 _NO_NAME_END = r"(?![!\"$-+\-0-9;-Z\\^-|~])"
 _NO_WORD_END = r"(?![!\"$-+\-.0-\\^-|~])"
 
-_SKIP = r"(?:[ \t\n\v\f\r]++|\#[^\n\x80-\xff]*+\n|//[^\n\x80-\xff]*+\n)*+"
+# Loops over alternatives that can fail half way are atomic, not possessive: before 3.11.5 Python does not go back to
+# where such an alternative of a possessive loop began.
+_SKIP = r"(?>(?:[ \t\n\v\f\r]++|\#[^\n\x80-\xff]*+\n|//[^\n\x80-\xff]*+\n)*)"
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*+"
-_DOTTED = rf"{_NAME}(?:\.{_NAME})*+"
+_DOTTED = rf"{_NAME}(?>(?:\.{_NAME})*)"
 _NUMBER = (
     r"(?:(?:[-+]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][-+]?[0-9]++)?|0[xX][0-9a-fA-F]++|0[bB][01]++)"
     rf"{_NO_NUMBER_END}|[-+]?infinity{_NO_INFINITY_END})"

@@ -108,7 +108,7 @@ def pack_originals(files: Iterable[OriginalFile]) -> str:
 _ENTRY = re.compile(r"\{\s*((?:\w+\s*:\s*\"[^\"]*\"\s*)*)\}")
 _ITEM = re.compile(r"(\w+)\s*:\s*\"([^\"]*)\"")
 _DOCUMENT = re.compile(
-    r"\s*format\s*:\s*\"([^\"]*)\"\s*entries\s*:\s*\[((?:\s|,|\{\s*(?:\w+\s*:\s*\"[^\"]*\"\s*)*\})*+)\]\s*\Z"
+    r"\s*format\s*:\s*\"([^\"]*)\"\s*entries\s*:\s*\[((?>(?:\s|,|\{\s*(?:\w+\s*:\s*\"[^\"]*\"\s*)*\})*))\]\s*\Z"
 )
 
 

@@ -18,8 +18,8 @@ NO_COMMENTS = ((0, "No comments"),)
 # A comment begins at the first mark outside quotes; quotes here know no escapes and hold at least one character. Where
 # that fails (an empty string, an odd quote) the rest of the way to the mark is taken without regard to quotes.
 _COMMENT = re.compile(
-    r"""(?:[^"'\#/\x80-\xff]++|/(?!/)|"[^"\x80-\xff]++"|'[^'\x80-\xff]++')*+"""
-    r"""(?:[^\#/\x80-\xff]++|/(?!/))*+"""
+    r"""(?>(?:[^"'\#/\x80-\xff]++|/(?!/)|"[^"\x80-\xff]++"|'[^'\x80-\xff]++')*)"""
+    r"""(?>(?:[^\#/\x80-\xff]++|/(?!/))*)"""
     r"""(\#[^\r\n\x80-\xff]*+|//[^\r\n\x80-\xff]*+)(\r\n?|\n)?""",
     re.VERBOSE,
 )

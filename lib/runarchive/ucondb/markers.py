@@ -16,7 +16,7 @@ _LONGEST_NAME = 255
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|\'[^\']*\'|#[^\n]*|//[^\n]*|["\'{}\[\]()]', re.DOTALL)
 _DOCUMENT_START = re.compile(
-    rb"(?:\s|(?:#(?!include)|//)[^\n]*(?:\n|\Z))*+(?:[A-Za-z_][^\s:]*\s*:|#include|BEGIN_PROLOG|END_PROLOG|\Z)"
+    rb"(?>(?:\s|(?:#(?!include)|//)[^\n]*(?:\n|\Z))*)(?:[A-Za-z_][^\s:]*\s*:|#include|BEGIN_PROLOG|END_PROLOG|\Z)"
 )
 _CLOSES = {b"}": b"{", b"]": b"[", b")": b"("}
 
