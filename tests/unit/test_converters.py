@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runarchive.artdaqdb.store import check_name
 from runarchive.fhicl.convert import CONVERTERS, convert_record
 from runarchive.fhicl.convert_metadata import configuration_name
 from runarchive.fhicl.convert_text import carried, key_of, lines_of, quote, uncarried, unquote
@@ -200,8 +201,8 @@ CASES = {
     ),
     "E2 a value over lines": (
         "environment",
-        b'export A=first\nsecond line\nexport B=1\nexport C="a\n# kept\nexport D=2"\n',
-        {"A": r"first\nsecond line", "B": "1", "C": r"\"a\n# kept", "D": r"2\""},
+        b'export A=first\nsecond line\nexport B=1\nexport C="a\n# kept\nb"\n',
+        {"A": r"first\nsecond line", "B": "1", "C": r"a\n# kept\nb"},
     ),
     "E3 quotes of the value itself": (
         "environment",
@@ -266,6 +267,45 @@ CASES = {
         "known_boardreaders_list",
         b"a h1 -1\na h2 -1\n",
         {"a": ["h2", "-1"], "a_repeated": [["h1", "-1"]]},
+    ),
+    "M4 a section of processes nobody knows yet": (
+        "metadata",
+        b"eventmixer logfiles: \nh:/a b\nh:/c\nShift crew: A, B\nEventBuilder logfiles: h:/d\n",
+        {
+            "eventmixer_logfiles": ["h:/a b", "h:/c"],
+            "Shift_crew": "A, B",
+            "EventBuilder_logfiles": ["h:/d"],
+        },
+    ),
+    "M5 log files that look like keys": (
+        "metadata",
+        b"process manager logfiles: \n/p/a b: c.log\nh: /x\nlast: one\n",
+        {"process_manager_logfiles": ["/p/a b: c.log", "h: /x"], "last": "one"},
+    ),
+    "M9 quotes within quotes": (
+        "metadata",
+        b'a: "say \\"hi\\""\nb: "C:\\dir\\"\nc: "x\\\\"\n',
+        {"a": r"say \"hi\"", "b": r"\"C:\\dir\\\"", "c": r"x\\\\u005c"},
+    ),
+    "M13 an empty time is none": (
+        "metadata",
+        b"DAQInterface start time: \n\nDAQInterface start time: t\n",
+        {"daqinterface_start_time": "t"},
+    ),
+    "E2 what only looks like a comment or an assignment": (
+        "environment",
+        b"# about\nexport A=first\n# middle\nkey=value\n\n# about B\nexport B=1\nDAQINTERFACE_C=2\ndeclare -x D=3\n",
+        {"A": r"first\n# middle\nkey=value", "B": "1"},
+    ),
+    "R1 rows without a header, rows of another width": (
+        "ranks",
+        b"h1\t5\tE1\t0\nh2 6 E2 1 1 # note\nno row\n",
+        {"ranks": {"rank0": ["h1", "5", "E1", "0"], "rank1": ["h2", "6", "E2", "1", "1"]}},
+    ),
+    "R1 a short row below a long header": (
+        "ranks",
+        b"host port label subsystem rank\nh 1 a 0\n",
+        {"ranks": {"header": ["host", "port", "label", "subsystem", "rank"], "rank0": ["h", "1", "a", "0"]}},
     ),
     "P6 rc_info": (
         "rc_info_start",
@@ -402,6 +442,7 @@ def test_no_two_files_share_an_entity(names: list[str], taken: list[str]) -> Non
     for entity in found.values():
         assert entity.isascii()
         assert not set('/"\\\0') & set(entity)
+        check_name("entity", entity)
         assert entity not in ("", ".", "..")
 
 
@@ -471,6 +512,7 @@ def test_keys_and_lines() -> None:
     assert key_of("µ") == "_"
     assert lines_of("a\r\nb\rc\n\x0b\u2028d") == ["a", "b", "c", "\x0b\u2028d"]
     assert safe_name('a"b/c%é') == "a%22b%2Fc%25%C3%A9"
+    assert safe_name("a*b**") == "a*b*%2A"
 
 
 def test_text_that_the_library_swallows_is_named() -> None:

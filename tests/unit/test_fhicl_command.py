@@ -86,6 +86,12 @@ def test_convert_writes_what_an_import_would_store(tmp_path: Path) -> None:
     assert call("print", tmp_path / "out" / "boot.fcl").stdout.decode() == canonical(written["boot"])
 
 
+def test_a_linked_record_is_the_run_that_its_link_is_called(tmp_path: Path) -> None:
+    (tmp_path / "77").symlink_to(golden_input(1000))
+    assert call("convert", tmp_path / "77", "--out", tmp_path / "out").returncode == 0
+    assert "run_number: 77\n" in (tmp_path / "out" / "RunHistory.fcl").read_text()
+
+
 def test_convert_needs_a_run_number_and_refuses_when_read_only(tmp_path: Path) -> None:
     (tmp_path / "record").mkdir()
     assert call("convert", tmp_path / "record", "--out", tmp_path / "out").returncode == 64

@@ -106,6 +106,17 @@ def test_a_dangling_link_is_a_problem_with_its_name() -> None:
     assert "dangling.fcl is a link to gone.fcl, which is not there" in problem.message
 
 
+def test_a_link_that_leads_in_a_circle_is_a_problem_with_its_name(tmp_path: Path) -> None:
+    (tmp_path / "here").symlink_to("there")
+    (tmp_path / "there").symlink_to("here")
+    problems = read_record(tmp_path, 12).problems
+    assert [problem.message for problem in problems] == [
+        "run 12: here is a link to there, which leads in a circle",
+        "run 12: there is a link to here, which leads in a circle",
+    ]
+    assert not any(problem.retryable for problem in problems)
+
+
 def test_an_unreadable_file_is_a_problem_as_a_normal_user() -> None:
     code = (
         "import os, sys\n"

@@ -175,17 +175,13 @@ def _import_directory(
     from runarchive.fhicl.convert import convert_record
     from runarchive.fhicl.originals import pack_originals
     from runarchive.pipeline.writers import renderings
-    from runarchive.records_dir import read_record
+    from runarchive.records_dir import read_record, run_of_directory, whole
 
-    name = directory.resolve().name
-    if not (name.isascii() and name.isdigit() and name == str(int(name))):
+    run = run_of_directory(directory)
+    if run is None:
         message = f"{directory} is not named by a run number"
         raise ArchiveError(Code.BAD_NAME, message, store=Store.FILESYSTEM, phase=Phase.READ)
-    run = int(name)
-    record = read_record(directory, run)
-    if record.problems:
-        first = record.problems[0]
-        raise ArchiveError(Code(first.code), first.message, store=Store.FILESYSTEM, run=run, hint=first.hint)
+    record = whole(read_record(directory, run))
     if record.is_empty:
         raise ArchiveError(Code.NOT_FOUND, f"{directory} is empty", store=Store.FILESYSTEM, phase=Phase.READ, run=run)
     conversion = convert_record(record.files, run, wanted=wanted_names)

@@ -10,6 +10,7 @@ from typing import Any
 
 from runarchive.clean import clean
 from runarchive.cli.main import common_options
+from runarchive.cli.numbers import RUN
 from runarchive.cli.output import emit, emit_json, talk
 from runarchive.errors import ArchiveError, Code, ExitCode, UsageError
 from runarchive.model import Phase
@@ -32,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     convert = actions.add_parser("convert", parents=[common], help=summary, description=summary)
     convert.add_argument("directory", type=Path, metavar="RUN_DIR", help="a run record; its name is the run number")
     convert.add_argument("--out", type=Path, required=True, metavar="DIR", help="where <entity>.fcl go, flat")
-    convert.add_argument("--run", type=int, metavar="N", help="the run number, when the directory is named otherwise")
+    convert.add_argument("--run", type=RUN, metavar="N", help="the run number, when the directory is named otherwise")
     convert.add_argument("--dialect", choices=("own", "reference"), default="own", help="whose conversion (own)")
 
 
@@ -159,12 +160,12 @@ def _convert(args: argparse.Namespace) -> int:
 
 
 def _run_number(args: argparse.Namespace) -> int:
-    if args.run is not None:
-        return int(args.run)
-    name = args.directory.resolve().name
-    if not (name.isascii() and name.isdigit()):
-        raise UsageError(f"{name} is not a run number; give it with --run")
-    return int(name)
+    from runarchive.records_dir import run_of_directory
+
+    number: int | None = run_of_directory(args.directory) if args.run is None else args.run
+    if number is None:
+        raise UsageError(f"{args.directory} is not named by a run number; give it with --run")
+    return number
 
 
 def _write_entities(entities: tuple[tuple[str, str], ...], out: Path) -> None:

@@ -129,12 +129,12 @@ def printable(text: str) -> str:
 
 def _examine(directory: Path) -> Iterator[tuple[int, Finding | None]]:
     """Each record counted as (1, None), each finding as (0, finding)."""
-    from runarchive.records_dir import scan_records
+    from runarchive.records_dir import run_of_directory, scan_records
 
     scan = scan_records(directory)
-    name = directory.resolve().name
-    if not scan.runs and name.isascii() and name.isdigit():
-        yield from _examine_record(directory, int(name))
+    run = run_of_directory(directory)
+    if not scan.runs and run is not None:
+        yield from _examine_record(directory, run)
         return
     for odd, reason in scan.oddities:
         yield 0, Finding("odd", str(directory), odd, reason)

@@ -20,8 +20,11 @@ from runarchive.fhicl.convert_text import (
 )
 
 _EXPORT = re.compile(r"\s*export\s+([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)", re.DOTALL)
-_ASSIGNMENT = re.compile(r"\s*(?:declare\s+-\S+\s+|typeset\s+|export\s+)?[A-Za-z_][A-Za-z0-9_]*=")
-_RANK_ROW = re.compile(r"-?[0-9]+")
+_NO_VALUE = re.compile(r"\s*(?:#.*|(?:(?:declare|typeset)\s.*|DAQINTERFACE_[A-Za-z0-9_]*)=.*)?", re.DOTALL)
+"""A blank line, a comment, or a variable of DAQInterface that is not exported."""
+_RANK = re.compile(r"-?[0-9]+")
+_LARGEST_RANK_ROW = 5
+"""Columns of ranks.txt since 2019-10; four before."""
 
 
 def convert_settings(data: bytes) -> str:
@@ -71,25 +74,24 @@ def convert_environment(data: bytes) -> str:
 
 
 def _exports(lines: list[str]) -> Iterator[tuple[str, str]]:
-    """Every exported variable with its raw value. DAQInterface quotes nothing, so a value may run over lines."""
-    name, parts, opened = "", list[str](), ""
+    """Every exported variable with its raw value.
+
+    DAQInterface quotes nothing, so a value may run over lines: as far as the last that can be part of it.
+    """
+    name, parts, between = "", list[str](), list[str]()
     for line in lines:
         match = _EXPORT.fullmatch(line)
         if match:
             if name:
                 yield name, "\n".join(parts)
-            name, parts = match.group(1), [match.group(2)]
-            opened = _open_quote(match.group(2).lstrip())
-        elif name and (opened or not (line.lstrip().startswith("#") or _ASSIGNMENT.match(line))):
-            parts.append(line)
-            opened = "" if opened and opened in line else opened
+            name, parts, between = match.group(1), [match.group(2)], []
+        elif _NO_VALUE.fullmatch(line):
+            between.append(line)
+        else:
+            parts += [*between, line]
+            between = []
     if name:
         yield name, "\n".join(parts)
-
-
-def _open_quote(value: str) -> str:
-    """The quote that a value begins with and does not close, or ""."""
-    return value[:1] if value[:1] in ("'", '"') and value.find(value[0], 1) < 0 else ""
 
 
 def _shell_value(value: str) -> str:
@@ -108,27 +110,28 @@ def _shell_value(value: str) -> str:
 
 def convert_ranks(data: bytes) -> str:
     """ranks.txt: `ranks: { header: [...] rankN: [host, port, label, ..., N] }`, with 4 columns or 5."""
-    rows = [words for words in map(str.split, lines_of(decode(data))) if words and not words[0].startswith("#")]
+    rows = [words for line in lines_of(decode(data)) if (words := without_comment(line.strip()).split())]
     if not rows:
         return ""
-    header, table = rows[0], Entries()
-    table.add("header", sequence(header))
-    for words in rows[1:]:
-        row = _rank_row(words, len(header))
-        if row is not None:
-            table.add(key_of(f"rank{row[-1]}"), sequence(row))
+    table = Entries()
+    columns = _LARGEST_RANK_ROW
+    if not _is_rank_row(rows[0]):
+        header = rows.pop(0)
+        columns = len(header)
+        table.add("header", sequence(header))
+    for words in filter(_is_rank_row, rows):
+        table.add(key_of(f"rank{words[-1]}"), sequence(_rank_row(words, columns)))
     return "ranks: {\n" + "".join(f"  {line}\n" for line in table.lines()) + "}\n"
 
 
-def _rank_row(words: list[str], columns: int) -> list[str] | None:
-    """The row in its columns: words too many belong to the label; None when it is no row.
+def _is_rank_row(words: list[str]) -> bool:
+    return len(words) >= 4 and _RANK.fullmatch(words[-1]) is not None
 
-    DAQInterface writes host, port, label[, subsystem], rank.
-    """
-    if columns < 4 or len(words) < columns or not _RANK_ROW.fullmatch(words[-1]):
-        return None
-    tail = columns - 3
-    return [*words[:2], " ".join(words[2:-tail]), *words[-tail:]]
+
+def _rank_row(words: list[str], columns: int) -> list[str]:
+    """The row in its columns, which are host, port, label[, subsystem], rank: words too many belong to the label."""
+    behind_label = len(words) - 3 if len(words) <= columns else max(1, columns - 3)
+    return [*words[:2], " ".join(words[2:-behind_label]), *words[-behind_label:]]
 
 
 def convert_known_boardreaders(data: bytes) -> str:

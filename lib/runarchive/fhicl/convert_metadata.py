@@ -9,18 +9,12 @@ from dataclasses import dataclass, field
 from runarchive.fhicl.convert_text import Entries, decode, key_of, lines_of, quote, sequence, value_of
 from runarchive.fhicl.times import RunTimes
 
-_SECTION = re.compile(
-    r"(process manager|boardreader|eventbuilder|datalogger|dispatcher|routingmanager|routingmaster|aggregator)"
-    r" logfiles\s*:\s*(.*)"
-)
-_KNOWN = re.compile(
-    r"(?:Config name|Component #[0-9]+|DAQInterface (?:start|stop) time|Total events|process management method"
-    r"|\S.* commit/version)\s*:"
-)
+_SECTION = re.compile(r"(?!pmt )([^:/]+) logfiles\s*:\s*(.*)")
 _COMMENT = re.compile(r"[ -~\t]*")
 _FIRST_COUNTS = frozenset({"config_name", "daqinterface_start_time"})
 _LOWERED = frozenset({"Config name", "DAQInterface start time", "DAQInterface stop time", "Total events"})
-_ALWAYS_TEXT = frozenset({"config_name", "daqinterface_start_time", "daqinterface_stop_time"})
+_TIMES = frozenset({"daqinterface_start_time", "daqinterface_stop_time"})
+_ALWAYS_TEXT = _TIMES | {"config_name"}
 
 
 @dataclass
@@ -46,8 +40,8 @@ class _Metadata:
         elif not text:
             self.section = ""
         elif header := _SECTION.fullmatch(text):
-            self._open(f"{header.group(1).replace(' ', '_')}_logfiles", header.group(2))
-        elif self.section and not _KNOWN.match(text):
+            self._open(f"{key_of(header.group(1))}_logfiles", header.group(2))
+        elif self.section and not _is_pair(text):
             self.lists[self.section].append(text)
         else:
             self.section = ""
@@ -80,13 +74,25 @@ class _Metadata:
             self.add("pmt_logfiles_wildcard", quote(value))
         else:
             key = key_of(name.lower() if name in _LOWERED else name)
-            self.add(key, quote(value) if key in _ALWAYS_TEXT else value_of(value), first=key in _FIRST_COUNTS)
+            if value or key not in _TIMES:
+                self.add(key, quote(value) if key in _ALWAYS_TEXT else value_of(value), first=key in _FIRST_COUNTS)
 
     def text(self) -> str:
         """The whole document, now that its lists are known; "" when it has no key."""
         for key, texts in self.lists.items():
             self.entries.values[key][self.places[key]] = sequence(texts)
         return self.entries.text() + self.comments if self.entries.values else ""
+
+
+def _is_pair(text: str) -> bool:
+    """Whether a line behind a list of log files is none of them but a key with its value.
+
+    A log file is a path, or a host, a colon and a path; a blank follows the colon of a key.
+    """
+    name, colon, value = text.partition(":")
+    if not colon or value.strip() == value != "" or ("/" in name and not name.endswith("commit/version")):
+        return False
+    return len(name.split()) > 1 or not value.lstrip().startswith("/")
 
 
 def convert_metadata(data: bytes) -> str:

@@ -21,6 +21,7 @@ _UNCARRIED = re.compile(
     re.VERBOSE,
 )
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _END_OF_ELEMENT = re.compile(r"\s*(?:[,\]]|\Z)")
 _DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)+")
@@ -116,10 +117,9 @@ def is_number(text: str) -> bool:
 
 
 def inside_quotes(text: str) -> str | None:
-    """What stands between one pair of double quotes around the whole value, or None."""
-    if len(text) >= 2 and text[0] == text[-1] == '"' and '"' not in text[1:-1] and not text.endswith('\\"'):
-        return text[1:-1]
-    return None
+    """What stands between one pair of double quotes around the whole value, or None; `\\"` is a quote in it."""
+    match = _QUOTED.fullmatch(text)
+    return match.group(1).replace('\\"', '"') if match else None
 
 
 def value_of(text: str) -> str:

@@ -12,10 +12,10 @@ RESERVED = frozenset({"schema", "originals", "hashes", "flags", "RunHistory", "R
 
 
 def safe_name(name: str) -> str:
-    """A name that every store and every blob can carry: quotes, backslashes, control characters, '%' and what is no
-    printable ASCII become %XX of their bytes, and so does a leading dot when nothing else is left."""
+    """A name that every store and every blob can carry: quotes, backslashes, control characters, '%', a last '*' and
+    what is no printable ASCII become %XX of their bytes, and so does a leading dot when nothing else is left."""
     escaped = re.sub(
-        rb'[^ -~]|["\\%/]',
+        rb'[^ -~]|["\\%/]|\*\Z',
         lambda match: b"%%%02X" % match.group()[0],
         file_name_bytes(name),
     ).decode("ascii")

@@ -7,7 +7,7 @@ from runarchive.fhicl.times import RunTimes, parse_date, run_times
 from runarchive.records_dir.make import MadeRun, Outcome, Size, make_records
 from runarchive.records_dir.read import RunRecord, newest_mtime_ns, read_record, whole
 from runarchive.records_dir.restore import differences, restore_record
-from runarchive.records_dir.scan import Scan, scan_records
+from runarchive.records_dir.scan import Scan, run_of_directory, scan_records
 
 __all__ = [
     "FileKind",
@@ -24,6 +24,7 @@ __all__ = [
     "parse_date",
     "read_record",
     "restore_record",
+    "run_of_directory",
     "run_times",
     "scan_records",
     "whole",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -18,6 +19,11 @@ LARGEST_RECORD = 1 << 30
 """Bytes of one record beyond which its files are no longer read: such a directory holds something else."""
 
 _CHUNK = 1 << 20
+_LEADS_NOWHERE = {
+    errno.ENOENT: "which is not there",
+    errno.ENOTDIR: "which is not there",
+    errno.ELOOP: "which leads in a circle",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +166,12 @@ class _Reader:
         target = os.readlink(place)
         try:
             behind = os.stat(place)
-        except FileNotFoundError:
+        except OSError as error:
+            if error.errno not in _LEADS_NOWHERE:
+                raise
             self._add(name, status, FileKind.LINK, target=target)
-            self._problem(Code.DANGLING_LINK, name, f"is a link to {clean_name(target)}, which is not there")
+            what = _LEADS_NOWHERE[error.errno]
+            self._problem(Code.DANGLING_LINK, name, f"is a link to {clean_name(target)}, {what}")
             return
         if stat.S_ISREG(behind.st_mode):
             data, _ = self._bytes(place)

@@ -71,6 +71,12 @@ def scan_records(directory: Path) -> Scan:
     return Scan(RunPaths(directory, runs), tuple(sorted(oddities)))
 
 
+def run_of_directory(directory: Path) -> int | None:
+    """The run number that a record's directory is named by, or the link that leads to it; None when it is none."""
+    name = os.path.basename(os.path.abspath(directory))
+    return int(name) if _RUN_NAME.fullmatch(name) and len(name) <= 19 and int(name) <= LARGEST_RUN else None
+
+
 def _oddity(entry: os.DirEntry[str]) -> str:
     """Why this entry is no run, or ""."""
     name = entry.name
