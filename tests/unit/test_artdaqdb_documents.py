@@ -14,8 +14,8 @@ from runarchive.artdaqdb.documents import (
     canonical_text,
     document_id,
     record,
-    record_text,
-    stored_from_text,
+    record_data,
+    stored_from_data,
     timestamp,
 )
 from runarchive.artdaqdb.export import document_text
@@ -51,7 +51,7 @@ def test_what_is_stored_prints_as_the_canonical_text(tmp_path: Path) -> None:
         "#only\n",
         "BEGIN_PROLOG\nEND_PROLOG",
     ]:
-        document = read_json(record_text(new(text), "0" * 24, AT)).table("document")
+        document = read_json(record_data(new(text), "0" * 24, AT).decode()).table("document")
         assert print_fhicl(document.table("data"), document.table("metadata")) == canonical_text(text)
 
 
@@ -59,10 +59,10 @@ def test_what_is_stored_prints_as_the_canonical_text(tmp_path: Path) -> None:
 def test_the_spliced_record_is_the_whole_record(entity: str, configuration: str) -> None:
     document = new('a: 1 # one\nt: { x: "%s y" }\n', entity, f"101/{configuration}")
     whole = record(document, AT)
-    text = record_text(document, document_id(document), AT)
-    assert text == write_json(whole)
-    assert read_json(text) == whole
-    found = stored_from_text(text, document_id(document), "RunHistory")
+    data = record_data(document, document_id(document), AT)
+    assert data.decode() == write_json(whole)
+    assert read_json(data.decode()) == whole
+    found = stored_from_data(data, document_id(document), "RunHistory")
     assert found.record == whole
     assert (found.entities, found.version) == ((entity,), f"101/{configuration}")
     assert document_text(found) == canonical_text(document.text)
@@ -71,12 +71,12 @@ def test_the_spliced_record_is_the_whole_record(entity: str, configuration: str)
 @pytest.mark.parametrize("damage", [("document", "data"), ("origin", "version"), ("boot", "bo\\/ot")])
 def test_a_record_that_was_changed_is_not_taken_for_the_one_written(damage: tuple[str, str]) -> None:
     document = new('origin: { boot: "document" }\n')
-    text = record_text(document, "0" * 24, AT)
+    text = record_data(document, "0" * 24, AT).decode()
     places = [found.start() for found in re.finditer(damage[0], text)]
     assert places
     for place in places:
         changed = text[:place] + damage[1] + text[place + len(damage[0]) :]
-        found = stored_from_text(changed, "0" * 24, "RunHistory")
+        found = stored_from_data(changed.encode(), "0" * 24, "RunHistory")
         assert found.record == read_json(changed)
 
 

@@ -60,7 +60,7 @@ def check_store(
 
 
 def _gather(gathered: dict[str, _Configuration], document: StoredDocument, wanted: frozenset[str] | None) -> None:
-    content = document.content or content_key(repr(document.record.get("document")))
+    content = document.content or content_key(repr(document.record.get("document")).encode("utf-8", "surrogatepass"))
     for name in dict.fromkeys(name for name, _ in document.configurations):
         if name == NOT_PROVIDED:
             continue

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from runarchive.artdaqdb.documents import stored_from_text
+from runarchive.artdaqdb.documents import stored_from_data
 from runarchive.artdaqdb.files import NewFiles, locked, os_errors, sync_directory
 from runarchive.artdaqdb.index import INDEX_FILE, Index, IndexProblem, parse_configurations
 from runarchive.artdaqdb.journal import Journal
@@ -70,20 +70,32 @@ class DatabaseDirectory:
             rows.append((name, *row))
         return tuple(rows)
 
+    def place(self, collection: str, oid: str) -> str:
+        """The path of a document's file."""
+        return f"{self.path}/{collection}/{oid}.json"
+
+    def holds(self, collection: str, oid: str) -> bool:
+        """Whether a document's file is there, in whatever state."""
+        return os.path.exists(self.place(collection, oid))
+
+    def is_readable(self, collection: str, oid: str) -> bool:
+        """Whether a document's file is there and is a document."""
+        return self.holds(collection, oid) and not self.read(collection, oid).problem
+
     def read(self, collection: str, oid: str, *, whole: bool = True) -> StoredDocument:
         """One document file, without `whole` perhaps its names alone; an unreadable one has a problem."""
-        place = f"{collection}/{oid}.json"
         gone = False
         try:
-            text = (self.path / place).read_bytes().decode("utf-8", "surrogateescape")
-            return stored_from_text(text, oid, collection, whole=whole)
+            with open(self.place(collection, oid), "rb", buffering=0) as file:
+                return stored_from_data(file.readall(), oid, collection, whole=whole)
         except FileNotFoundError:
             problem, gone = "it is in the index, but its file is missing", True
         except OSError as error:
             problem = f"it cannot be read: {error.strerror}"
         except (ArchiveError, ValueError, RecursionError) as error:
             problem = f"it is not a JSON document: {error}"
-        return StoredDocument(oid, collection, (), "", (), (), Pairs(), f"{place}: {problem}", gone=gone)
+        told = f"{collection}/{oid}.json: {problem}"
+        return StoredDocument(oid, collection, (), "", (), (), Pairs(), told, gone=gone)
 
     def all_documents(self) -> Iterator[StoredDocument]:
         """Every document file, indexed or not."""

@@ -115,7 +115,7 @@ def record(new: NewDocument, at: str) -> Pairs:
 
 
 class ContentCache(Generic[T]):
-    """What was made of a text, remembered by the text's digest while it fits into `limit` bytes.
+    """What was made of a content, remembered by the content or its digest while it fits into `limit` bytes.
 
     Configurations repeat from run to run, so most texts were seen before. Safe to call from threads.
     """
@@ -123,16 +123,16 @@ class ContentCache(Generic[T]):
     def __init__(self, size: Callable[[T], int], limit: int = 64 * 2**20) -> None:
         self._size = size
         self._limit = limit
-        self._kept: OrderedDict[bytes, T] = OrderedDict()
+        self._kept: OrderedDict[str | bytes, T] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
-    def peek(self, key: bytes) -> T | None:
+    def peek(self, key: str | bytes) -> T | None:
         """What is remembered under `key`, or None."""
         with self._lock:
             return self._kept.get(key)
 
-    def get(self, key: bytes, make: Callable[[], T]) -> T:
+    def get(self, key: str | bytes, make: Callable[[], T]) -> T:
         """What is remembered under `key`, else what `make` gives; what `make` raises is not remembered."""
         with self._lock:
             if key in self._kept:
@@ -148,9 +148,9 @@ class ContentCache(Generic[T]):
         return made
 
 
-def content_key(text: str) -> bytes:
-    """The digest under which a cache remembers a text."""
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=20).digest()
+def content_key(content: bytes) -> bytes:
+    """The digest under which a cache remembers a content."""
+    return hashlib.sha256(content).digest()[:20]
 
 
 def _members_text(members: Pairs) -> str:
@@ -160,21 +160,16 @@ def _members_text(members: Pairs) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """What depends on a text alone: its members `document` and `comments` as JSON, and its canonical text."""
+    """What depends on a text alone: how its record begins (members `document` and `comments`), its canonical text."""
 
-    members: str
+    head: bytes
     canonical: str
 
 
 def _encode(text: str) -> Encoded:
-    made = Encoded(members_text(parse(text)), canonical(text))
-    remember(made)
+    made = Encoded(("{\n" + members_text(parse(text))).encode("utf-8", "surrogateescape"), canonical(text))
+    know(content_key(made.head), made.canonical)
     return made
-
-
-def remember(made: Encoded) -> None:
-    """Know these bytes again when a store gives them back: they print as what they were made from."""
-    know(content_key("{\n" + made.members), made.canonical)
 
 
 def know(content: bytes, canonical: str) -> None:
@@ -191,12 +186,12 @@ def known_text(content: bytes) -> str | None:
     return _known.peek(content)
 
 
-_encoded: ContentCache[Encoded] = ContentCache(lambda one: len(one.members) + len(one.canonical))
+_encoded: ContentCache[Encoded] = ContentCache(lambda one: len(one.head) + 2 * len(one.canonical))
 
 
 def encoded(text: str) -> Encoded:
     """The encoding of a FHiCL text, remembered by content; raises FhiclError for one that is refused."""
-    return _encoded.get(content_key(text), lambda: _encode(text))
+    return _encoded.get(text, lambda: _encode(text))
 
 
 def canonical_text(text: str) -> str:
@@ -224,8 +219,8 @@ def _envelope_template() -> str:
 _TEMPLATE: list[str] = []
 
 
-def record_text(new: NewDocument, oid: str, at: str) -> str:
-    """The whole record as the library's JSON text, without a final newline: what FilesystemDB keeps in a file.
+def record_data(new: NewDocument, oid: str, at: str) -> bytes:
+    """The whole record as the library's JSON, without a final newline: what FilesystemDB keeps in a file.
 
     The names must have passed `store.check_new`. Raises FhiclError for a text that the library's parser refuses.
     """
@@ -240,7 +235,7 @@ def record_text(new: NewDocument, oid: str, at: str) -> str:
         "at": at,
         "run": new.run,
     }
-    return "{\n" + encoded(new.text).members + ",\n" + spliced + "\n}"
+    return b"%b,\n%b\n}" % (encoded(new.text).head, spliced.encode("utf-8", "surrogateescape"))
 
 
 OLD_ENTITY = "configurable_entity"
@@ -295,28 +290,37 @@ class UnreadPairs(Pairs):
 
 
 _bodies: ContentCache[tuple[int, Pairs]] = ContentCache(lambda one: 8 * one[0])
-_ENVELOPE_START = '\n"origin" : {\n'
+_BODY_START = b'{\n"document" : {\n'
+_ENVELOPE_START = b',\n"origin" : {\n'
 
 
-def stored_from_text(text: str, oid: str, collection: str, *, whole: bool = True) -> StoredDocument:
-    """A record out of its JSON text; bodies seen before are not parsed again.
+def stored_from_data(data: bytes, oid: str, collection: str, *, whole: bool = True) -> StoredDocument:
+    """A record out of its JSON; bodies seen before are not parsed again.
 
-    Without `whole`, the record may lack `document` and `comments`. Raises ArchiveError(CORRUPT) for a text that the
-    library could not read.
+    Without `whole`, the record may lack `document` and `comments`. Raises ArchiveError(CORRUPT) for what the library
+    could not read.
     """
-    place = text.rfind(_ENVELOPE_START)
-    if text.startswith('{\n"document" : {\n') and text.startswith(",", place - 1):
-        members = text[: place - 1]
+    place = data.rfind(_ENVELOPE_START)
+    if place > 0 and data.startswith(_BODY_START):
+        body_data = data[:place]
         try:
-            envelope_read = read_json("{" + text[place:])
+            envelope_read = _read("{", data[place + 1 :])
             if not whole:
                 return stored(envelope_read, oid=oid, collection=collection)
-            key = content_key(members)
+            key = content_key(body_data)
             if known_text(key) is not None:
-                unread = UnreadPairs(lambda: [*read_json(members + "\n}").items, *envelope_read.items])
+                unread = UnreadPairs(lambda: [*_read_body(body_data).items, *envelope_read.items])
                 return replace(stored(envelope_read, oid=oid, collection=collection, content=key), record=unread)
-            _, body_read = _bodies.get(key, lambda: (len(members), read_json(members + "\n}")))
+            _, body_read = _bodies.get(key, lambda: (len(body_data), _read_body(body_data)))
             return stored(Pairs([*body_read.items, *envelope_read.items]), oid=oid, collection=collection, content=key)
         except ArchiveError:
             """The text is laid out otherwise than the library's writer does: it is read as a whole."""
-    return stored(read_json(text), oid=oid, collection=collection)
+    return stored(_read("", data), oid=oid, collection=collection)
+
+
+def _read(before: str, data: bytes) -> Pairs:
+    return read_json(before + data.decode("utf-8", "surrogateescape"))
+
+
+def _read_body(data: bytes) -> Pairs:
+    return _read("", data + b"\n}")

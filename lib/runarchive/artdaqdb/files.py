@@ -19,7 +19,8 @@ _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _MISPLACED = frozenset({errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP})
 LOCK_FILE = ".archiver-lock"
 ABANDONED_SECONDS = 600.0
-SYNC_THREADS = 4
+SYNC_THREADS = 8
+"""The filesystem joins waits for its journal that overlap into one: many waits at once cost hardly more than one."""
 
 
 def failed(error: OSError, phase: Phase, doing: str, run: int | None = None) -> ArchiveError:
@@ -97,6 +98,15 @@ def locked(directory: Path, seconds: float) -> Iterator[int]:
         os.close(descriptor)
 
 
+def sync_all(descriptors: Sequence[int]) -> None:
+    """Wait until all of these files and directories are on the disk."""
+    if len(descriptors) == 1:
+        os.fsync(descriptors[0])
+    elif descriptors:
+        with ThreadPoolExecutor(min(SYNC_THREADS, len(descriptors))) as pool:
+            list(pool.map(os.fsync, descriptors))
+
+
 class NewFiles:
     """Files written beside their place, made durable together, then moved in one by one.
 
@@ -104,70 +114,67 @@ class NewFiles:
     """
 
     def __init__(self, scratch: Path) -> None:
-        self._scratch = scratch
-        self._moves: list[tuple[Path, Path]] = []
+        self._prefix = f"{scratch}/.archiver-{os.getpid()}-{os.urandom(6).hex()}"
+        self._count = 0
+        self._moves: dict[str, str] = {}
+        """By target, the prepared file."""
         self._descriptors: list[int] = []
 
     def __enter__(self) -> NewFiles:
         return self
 
-    def add(self, target: Path, data: bytes, mode: int | None = None) -> None:
-        """Prepare the content of `target`, with these permissions or the account's usual ones.
-
-        Its write-back starts at once, so that syncing all of them waits once.
-        """
-        temporary = self._scratch / f".archiver-{os.getpid()}-{os.urandom(6).hex()}.tmp"
+    def add(self, target: str | Path, data: bytes, mode: int | None = None) -> None:
+        """Prepare the content of `target`, with these permissions or the account's usual ones."""
+        self._count += 1
+        temporary = f"{self._prefix}-{self._count}.tmp"
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        self._moves.append((temporary, target))
+        self._moves[str(target)] = temporary
         self._descriptors.append(descriptor)
         if mode is not None:
             os.fchmod(descriptor, mode)
         view = memoryview(data)
         while view:
             view = view[os.write(descriptor, view) :]
-        if hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         if len(self._descriptors) >= 128:
             self.sync()
 
     def sync(self) -> None:
-        """Wait until what was added so far is on the disk; the filesystem joins waits that overlap into one."""
+        """Wait until what was added so far is on the disk."""
         descriptors, self._descriptors = self._descriptors, []
         try:
-            if len(descriptors) < SYNC_THREADS:
-                for descriptor in descriptors:
-                    os.fsync(descriptor)
-            else:
-                with ThreadPoolExecutor(SYNC_THREADS) as pool:
-                    list(pool.map(os.fsync, descriptors))
+            sync_all(descriptors)
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
 
-    def drop(self, target: Path) -> None:
+    def drop(self, target: str | Path) -> None:
         """Forget what was prepared for `target`."""
-        for move in [move for move in self._moves if move[1] == target]:
-            self._moves.remove(move)
-            move[0].unlink()
+        os.unlink(self._moves.pop(str(target)))
 
-    def move_in(self) -> None:
-        """Give every prepared file its name, in the order they were added, and make the names durable."""
+    def move_in(self, together_with: Sequence[int] = ()) -> None:
+        """Give every prepared file its name, in the order they were added.
+
+        Returns when these names, and what was written to the descriptors given, are on the disk.
+        """
         self.sync()
-        directories: dict[Path, None] = {}
-        while self._moves:
-            temporary, target = self._moves[0]
+        directories: dict[str, None] = {}
+        for target, temporary in list(self._moves.items()):
             os.rename(temporary, target)
-            self._moves.pop(0)
-            directories[target.parent] = None
-        for directory in directories:
-            sync_directory(directory)
+            del self._moves[target]
+            directories[os.path.dirname(target)] = None
+        with contextlib.ExitStack() as stack:
+            opened = []
+            for directory in directories:
+                opened.append(os.open(directory, os.O_RDONLY | os.O_DIRECTORY))
+                stack.callback(os.close, opened[-1])
+            sync_all([*together_with, *opened])
 
     def __exit__(self, *_: object) -> None:
         for descriptor in self._descriptors:
             os.close(descriptor)
-        for temporary, _target in self._moves:
+        for temporary in self._moves.values():
             with contextlib.suppress(FileNotFoundError):
-                temporary.unlink()
+                os.unlink(temporary)
 
 
 def left_over(scratch: Path) -> Sequence[Path]:

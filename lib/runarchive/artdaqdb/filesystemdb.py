@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runarchive.artdaqdb.directory import LOCK_SECONDS, PREFIX, DatabaseDirectory, Signature
-from runarchive.artdaqdb.documents import document_id, now, record_id, record_text
+from runarchive.artdaqdb.documents import document_id, now, record_data, record_id
 from runarchive.artdaqdb.files import NewFiles, left_over, locked, os_errors, sync_directory
 from runarchive.artdaqdb.index import (
     INDEX_FILE,
@@ -119,7 +119,7 @@ class FilesystemDB(DatabaseDirectory):
             self._unfolded += len(lines)
             waiting, self._pending = self._pending + lines, []
             for line in waiting:
-                if (self.path / line.collection / f"{line.entry.id}.json").exists():
+                if self.holds(line.collection, line.entry.id):
                     self._memory.add(line.collection, line.entry)
                 else:
                     self._pending.append(line)
@@ -179,8 +179,7 @@ class FilesystemDB(DatabaseDirectory):
             check_new(new)
             oid = document_id(new)
             entry = Entry(oid, new.version, ((new.configuration, at),), (new.entity,), (), (str(new.run),))
-            data = record_text(new, oid, at).encode("utf-8", "surrogateescape")
-            prepared.append(_Prepared(new.collection, entry, data))
+            prepared.append(_Prepared(new.collection, entry, record_data(new, oid, at)))
         self._write(prepared)
 
     def insert_records(self, records: Sequence[Pairs]) -> None:
@@ -196,47 +195,43 @@ class FilesystemDB(DatabaseDirectory):
     def _to_write(self, prepared: Sequence[_Prepared]) -> Iterator[tuple[_Prepared, bool]]:
         """What is not known yet, each with whether its file is still to be written."""
         memory = self._refresh()
-        for one in prepared:
-            if one.collection in self._broken:
-                problem = self._broken[one.collection]
-                message = f"the index of {one.collection} in {self.path} is {problem.kind}: {problem.reason}"
+        for (collection, oid), one in {(one.collection, one.entry.id): one for one in prepared}.items():
+            if collection in self._broken:
+                problem = self._broken[collection]
+                message = f"the index of {collection} in {self.path} is {problem.kind}: {problem.reason}"
                 hint = f"`tui-archiver artdaqdb reindex --uri {self.uri}`, then again"
                 raise ArchiveError(Code.CORRUPT, message, store=Store.ARTDAQDB, phase=Phase.WRITE, hint=hint)
-            configurations = [name for name, _ in one.entry.configurations]
-            known = any(memory.has(name, one.collection, one.entry.id) for name in configurations)
-            there = self.read(one.collection, one.entry.id)
-            if there.problem:
+            there = self.read(collection, oid) if self.holds(collection, oid) else None
+            if there is None or there.problem:
                 yield one, True
                 continue
             if one.record is not None and there.record != one.record:
-                message = f"{one.collection}/{one.entry.id} is there with another content"
+                message = f"{collection}/{oid} is there with another content"
                 raise ArchiveError(Code.CONFLICT, message, store=Store.ARTDAQDB, phase=Phase.WRITE)
-            if not known:
-                yield _Prepared(one.collection, entry_of(one.entry.id, there.record), b""), False
+            if not any(memory.has(name, collection, oid) for name, _ in one.entry.configurations):
+                yield _Prepared(collection, entry_of(oid, there.record), b""), False
 
     def _write(self, prepared: Sequence[_Prepared]) -> None:
+        """Write beside, make durable, note, move in; after a crash before the end nothing noted is half written."""
         with os_errors(Phase.WRITE, f"cannot write to {self.path}"):
             wanted = list(self._to_write(prepared))
             if not wanted:
                 return
+            if self._unfolded >= max(FOLD_AFTER, self._memory.count // 8):
+                self.fold()
             self.make_directories({one.collection for one, _ in wanted})
             with NewFiles(self.path) as files:
                 for one, fresh in wanted:
                     if fresh:
-                        files.add(self._place(one), one.data)
+                        files.add(self.place(one.collection, one.entry.id), one.data)
                 files.sync()
                 with locked(self.path, LOCK_SECONDS):
                     for one, fresh in wanted:
-                        if fresh and not self.read(one.collection, one.entry.id).problem:
-                            files.drop(self._place(one))
-                    Journal.of(self.path).append([Line(one.collection, one.entry) for one, _ in wanted])
-                    files.move_in()
-            memory = self._refresh()
-        if self._unfolded >= max(FOLD_AFTER, memory.count // 8):
-            self.fold()
-
-    def _place(self, one: _Prepared) -> Path:
-        return self.path / one.collection / f"{one.entry.id}.json"
+                        if fresh and self.is_readable(one.collection, one.entry.id):
+                            files.drop(self.place(one.collection, one.entry.id))
+                    lines = [Line(one.collection, one.entry) for one, _ in wanted]
+                    with Journal.of(self.path).appended(lines) as journal:
+                        files.move_in(together_with=journal)
 
     def fold(self) -> None:
         """Bring every index up to date with what was written since, each at once and durably, and end the journal."""
@@ -246,7 +241,7 @@ class FilesystemDB(DatabaseDirectory):
             journal = Journal.of(self.path)
             entries: dict[str, list[Entry]] = defaultdict(list)
             for line in journal.read_on():
-                if (self.path / line.collection / f"{line.entry.id}.json").exists():
+                if self.holds(line.collection, line.entry.id):
                     entries[line.collection].append(line.entry)
             for collection, added in entries.items():
                 self._fold_collection(collection, added)

@@ -7,12 +7,13 @@ document, appended before the documents get their names, so that no crash leaves
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from runarchive.artdaqdb.files import sync_directory
 from runarchive.artdaqdb.index import Entry
 
 JOURNAL_FILE = ".archiver-journal"
@@ -88,10 +89,15 @@ class Journal:
         self.offset += len(whole)
         return [line for line in map(decode, whole.split(b"\n")) if line is not None]
 
-    def append(self, lines: list[Line]) -> None:
-        """Add lines and make them durable; on failure the file is as it was. The caller holds the database's lock."""
+    @contextlib.contextmanager
+    def appended(self, lines: list[Line]) -> Iterator[list[int]]:
+        """Add lines, and yield what must be synced for them to be durable; a line that cannot be written whole is not.
+
+        The caller holds the database's lock.
+        """
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o664)
-        try:
+        with contextlib.ExitStack() as stack:
+            stack.callback(os.close, descriptor)
             size = os.lseek(descriptor, 0, os.SEEK_END)
             torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
             before = b"\n" if torn else b"" if size else b"%s\n" % os.urandom(_HEAD).hex()[: _HEAD - 1].encode()
@@ -99,11 +105,11 @@ class Journal:
             try:
                 while view:
                     view = view[os.write(descriptor, view) :]
-                os.fdatasync(descriptor)
-                if not size:
-                    sync_directory(self.path.parent)
             except OSError:
                 os.ftruncate(descriptor, size)
                 raise
-        finally:
-            os.close(descriptor)
+            to_sync = [descriptor]
+            if not size:
+                to_sync.append(os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY))
+                stack.callback(os.close, to_sync[-1])
+            yield to_sync

@@ -12,7 +12,7 @@ from hashlib import blake2b
 
 from runarchive.artdaqdb import bson_records
 from runarchive.artdaqdb.bson_records import frame
-from runarchive.artdaqdb.documents import ContentCache, body, content_key, document_id, know
+from runarchive.artdaqdb.documents import ContentCache, body, document_id, know
 from runarchive.artdaqdb.store import NOT_PROVIDED, NewDocument
 from runarchive.errors import ArchiveError
 from runarchive.fhicl.grammar import SCALARS, SEQUENCE, TABLE
@@ -31,7 +31,7 @@ def encode_new(new: NewDocument, at: str) -> bytes:
 
     Raises ArchiveError: BAD_FHICL where the library's parser refuses its text, TOO_LARGE beyond 16 MiB.
     """
-    members = _bodies.get(content_key(new.text), lambda: encode_body(new.text))
+    members = _bodies.get(new.text, lambda: encode_body(new.text))
     oid = bson_records.object_id(document_id(new))
     return bson_records.framed([oid, members, *_envelope(new, at)])
 
