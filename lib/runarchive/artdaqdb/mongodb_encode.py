@@ -104,7 +104,7 @@ def _part(tree: Tree, name: str, part: list[tuple[str, Node]]) -> bytes:
 def _metadata(tree: Tree, name: str, node: Node) -> bytes:
     kind, content, place, protection = node
     is_include = INCLUDE_KEY in name
-    remark = NO_REMARK if is_include or not tree.source.comments else tree.remark(place)
+    remark = NO_REMARK if is_include else tree.remark(place)
     if remark is NO_REMARK and protection == UNPROTECTED and kind in _BARE:
         return b"\x03%b\x00%b" % (name.encode("ascii"), _BARE[kind])
     members = [_string("type", kind), _string("comment", remark.comment)]

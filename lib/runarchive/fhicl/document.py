@@ -105,7 +105,7 @@ def _part_text(tree: Tree, name: str, part: list[tuple[str, Node]]) -> str:
 def _metadata_text(tree: Tree, name: str, node: Node) -> str:
     kind, content, place, protection = node
     is_include = INCLUDE_KEY in name
-    remark = NO_REMARK if is_include or not tree.source.comments else tree.remark(place)
+    remark = NO_REMARK if is_include else tree.remark(place)
     if remark is NO_REMARK and protection == UNPROTECTED and kind in _BARE:
         return f'"{name}" : {_BARE[kind]}'
     text = f'"{name}" : {{\n"type" : "{kind}",\n"comment" : {encode_basestring(remark.comment)}'

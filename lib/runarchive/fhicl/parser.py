@@ -170,6 +170,8 @@ class _Parser:
         scalar = _SCALAR[group]
         if scalar is not None:
             token = found[group]
+            if not self.checked:
+                return (scalar, token, start, UNPROTECTED), place
             if group in (DOUBLE_GROUP, SINGLE_GROUP):
                 self.check_string(token, group, start - 1)
             elif (extra := EXTRA_SPACE.match(self.text, place)) and extra[0]:

@@ -46,6 +46,8 @@ class Tree:
         self.prolog = [(name, node) for name, node, in_prolog in entries if in_prolog]
         self.main = [(name, node) for name, node, in_prolog in entries if not in_prolog]
         self._line_ends = line_ends(source.text) if source.comments else []
+        last = min(max(source.comments, default=0), len(self._line_ends) - 1)
+        self._remarks_end = self._line_ends[last] if source.comments else -1
         for name, node in self.prolog + self.main:
             if node[2] < 0:
                 raise FhiclError(f"{name} is indexed: names like a[0] cannot be stored", 1, 1)
@@ -59,9 +61,9 @@ class Tree:
 
     def remark(self, place: int) -> Remark:
         """Comment and annotation of a value that begins at this place."""
-        comments = self.source.comments
-        if not comments:
+        if place > self._remarks_end:
             return NO_REMARK
+        comments = self.source.comments
         line = bisect_right(self._line_ends, place - 1) + 1
         comment = comments.get(line - 1, "")
         annotation = comments.get(line, "")
