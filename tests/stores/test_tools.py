@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -17,7 +18,7 @@ from runarchive.artdaqdb.documents import canonical_text
 from runarchive.artdaqdb.export import export_configuration
 from runarchive.artdaqdb.files import locked
 from runarchive.artdaqdb.store import ArtdaqStore, NewDocument, open_store
-from runarchive.artdaqdb.tool_programs import ToolRun
+from runarchive.artdaqdb.tool_programs import ToolRun, scratch_directory
 from runarchive.artdaqdb.tools import ToolsStore, loadable, loader_problem
 from runarchive.errors import ArchiveError, Code
 from tests import fake_tools
@@ -181,9 +182,13 @@ store.insert([NewDocument("RunHistory", "boot", "7/c", "7/c", 7, "a: 1\\n")])
 """
 
 
-def test_a_tool_that_outlives_its_importer_keeps_the_lock(
+def test_a_tool_that_outlives_its_importer_keeps_the_lock_and_its_files(
     tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setenv("FAKE_TOOLS", "hang")
     importer = subprocess.Popen([sys.executable, "-c", IMPORTER, f"filesystemdb://{tmp_path}/db"])
     limit = time.monotonic() + 20
@@ -197,10 +202,15 @@ def test_a_tool_that_outlives_its_importer_keeps_the_lock(
         with pytest.raises(ArchiveError) as caught, locked(tmp_path / "db", 0.1):
             pass
         assert caught.value.code is Code.LOCK_HELD
+        (left,) = temporary.iterdir()
+        os.utime(left, (0, 0))
+        with scratch_directory():
+            assert (left / "files/boot.fcl").read_text() == "a: 1\n"
     finally:
         os.killpg(os.getpgid(child), signal.SIGKILL)
-    with locked(tmp_path / "db", 20):
-        pass
+    with locked(tmp_path / "db", 20), scratch_directory() as (directory, _):
+        assert list(temporary.iterdir()) == [directory]
+    assert list(temporary.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ process group is killed, and on the other host `timeout` does the same.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import io
 import math
 import os
@@ -18,6 +19,7 @@ import signal
 import subprocess
 import tarfile
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +40,8 @@ _TIMED_OUT = (124, 137)
 _REMOTE_DIRECTORY = re.compile(r"/[A-Za-z0-9_./+-]+")
 _HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@:%+-]*")
 _SLACK_SECONDS = 15.0
+_SCRATCH = "tui-archiver-tool-"
+_ABANDONED_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,7 @@ class Setting:
         stdin: bytes = b"",
         env: Mapping[str, str] | None = None,
         held: Descriptors = (),
+        directory: str | None = None,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run one command to its end, or kill its whole process group at the time limit or an interrupt."""
         try:
@@ -98,7 +103,7 @@ class Setting:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=None if env is None else dict(env),
-                cwd=tempfile.gettempdir(),
+                cwd=directory or tempfile.gettempdir(),
                 pass_fds=held,
                 start_new_session=True,
             )
@@ -126,6 +131,38 @@ def failed(code: Code, message: str, retryable: bool | None = None) -> ArchiveEr
     return ArchiveError(code, message, store=Store.ARTDAQDB, phase=Phase.WRITE, retryable=retryable)
 
 
+@contextlib.contextmanager
+def scratch_directory() -> Iterator[tuple[Path, int]]:
+    """A directory with an empty `files` in it, gone afterwards, and a descriptor that keeps it while a tool has it.
+
+    Those that a killed process left, and no tool uses any more, are removed first.
+    """
+    for left in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
+        with contextlib.suppress(OSError):
+            _remove_abandoned(left)
+    directory = Path(tempfile.mkdtemp(prefix=_SCRATCH))
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        (directory / "files").mkdir()
+        yield directory, descriptor
+    finally:
+        os.close(descriptor)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _remove_abandoned(directory: Path) -> None:
+    """Remove what is old and held by nobody; raises OSError for what is neither."""
+    if time.time() - directory.lstat().st_mtime < _ABANDONED_SECONDS:
+        return
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(directory)
+    finally:
+        os.close(descriptor)
+
+
 class LocalPrograms:
     """The programs on this host, on the PATH or in `tools_dir`."""
 
@@ -139,26 +176,30 @@ class LocalPrograms:
             environment["LD_LIBRARY_PATH"] = ":".join(part for part in libraries if part)
         return environment
 
-    def _run(self, name: str, arguments: Sequence[str], held: Descriptors) -> ToolRun:
+    def _run(self, name: str, arguments: Sequence[str], held: Descriptors, directory: Path) -> ToolRun:
         setting = self._setting
-        command = [setting.program(name), *arguments]
-        return setting.told(setting.run(command, seconds=setting.seconds, env=self._environment(), held=held))
+        command = [setting.program(name), *arguments, "-p", f"{directory}/files"]
+        done = setting.run(
+            command, seconds=setting.seconds, env=self._environment(), held=held, directory=str(directory)
+        )
+        return setting.told(done)
 
     def load(self, files: Mapping[str, bytes], arguments: Sequence[str], held: Descriptors = ()) -> ToolRun:
         """See `Programs`."""
-        with tempfile.TemporaryDirectory(prefix="bulkload-") as directory:
+        with scratch_directory() as (directory, lock):
             for name, data in files.items():
-                (Path(directory) / name).write_bytes(data)
-            return self._run(LOADER, [*arguments, "-p", directory], held)
+                (directory / "files" / name).write_bytes(data)
+            return self._run(LOADER, arguments, (*held, lock), directory)
 
     def download(self, arguments: Sequence[str], held: Descriptors = ()) -> tuple[ToolRun, dict[str, bytes]]:
         """See `Programs`."""
-        with tempfile.TemporaryDirectory(prefix="bulkdownload-") as directory:
-            done = self._run(DOWNLOADER, [*arguments, "-p", directory], held)
+        with scratch_directory() as (directory, lock):
+            done = self._run(DOWNLOADER, arguments, (*held, lock), directory)
+            written = directory / "files"
             found = {}
-            for path in sorted(Path(directory).rglob("*")):
+            for path in sorted(written.rglob("*")):
                 if path.is_file() and not path.is_symlink():
-                    found[str(path.relative_to(directory))] = path.read_bytes()
+                    found[str(path.relative_to(written))] = path.read_bytes()
             return done, found
 
     def lacks_downloader(self) -> bool:
