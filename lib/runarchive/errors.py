@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from pathlib import Path
 
 from runarchive.model import Failure, Phase, Store
 
@@ -141,6 +143,19 @@ class ArchiveError(Exception):
     def failure(self) -> Failure:
         """The same as data, for the ledger and the screens."""
         return Failure(self.store, self.phase, self.code.value, self.retryable, self.message, self.hint)
+
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_NO_DIRECTORY = (errno.EEXIST, errno.ENOTDIR, errno.ENOENT)
+
+
+def cannot_write(place: Path, error: OSError, store: Store | None = None) -> ArchiveError:
+    """The failure to write a directory: DISK_FULL, NOT_FOUND where there can be none, else PERMISSION."""
+    if error.errno in _NO_DIRECTORY:
+        message, hint = f"{place} cannot be a directory: {error.strerror}", "name another directory"
+        return ArchiveError(Code.NOT_FOUND, message, store=store, phase=Phase.WRITE, hint=hint)
+    code = Code.DISK_FULL if error.errno in _DISK_FULL else Code.PERMISSION
+    return ArchiveError(code, f"{place} cannot be written: {error.strerror or error}", store=store, phase=Phase.WRITE)
 
 
 class ConfigError(ArchiveError):

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, StrEnum
 
+LARGEST_RUN = 2**63 - 1
+"""Run numbers are kept as 64-bit integers by every store."""
+
 
 class Store(StrEnum):
     """The three places where a run can be."""

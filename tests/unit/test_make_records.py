@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 import time
 from datetime import UTC, datetime, timedelta
@@ -150,6 +151,52 @@ def test_the_command_makes_checks_and_complains(tmp_path: Path, capsys: pytest.C
     assert "gone.fcl is a link to nowhere, which is not there" in found
     assert main(["records", "check", str(out / "72"), "--json"]) == ExitCode.FAILED
     assert {row["kind"] for row in json.loads(capsys.readouterr().out)["findings"]} == {"unreadable", "refused"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--components", "0"],
+        ["--in-progress", "-3"],
+        ["--first", "9223372036854775807", "--runs", "2"],
+        ["--first", "99999999999999999999"],
+        ["--runs", "-1"],
+        ["--runs", "²"],
+    ],
+)
+def test_numbers_that_make_no_record_are_refused(tmp_path: Path, words: list[str]) -> None:
+    try:
+        status: object = main(["records", "make", "--out", str(tmp_path / "none"), *words])
+    except SystemExit as left:
+        status = left.code
+    assert status == ExitCode.USAGE
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_file_is_no_place_for_records(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    assert main(["records", "make", "--out", str(tmp_path / "file")]) == ExitCode.FAILED
+    assert f"{tmp_path}/file cannot be a directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("experiment", ["sbnd", "icarus"])
+def test_hosts_are_called_as_at_the_experiment(tmp_path: Path, experiment: str) -> None:
+    (made,) = make_records(tmp_path, runs=1, components=40, experiment=experiment)
+    hosts = {line.split()[0] for line in (made.path / "ranks.txt").read_text().splitlines()[2:]}
+    parts = {re.fullmatch(rf"{experiment}-([a-z]+)[0-9][0-9]-daq", host) for host in hosts}
+    assert {part and part[1] for part in parts} <= {
+        "tpc",
+        "pmt",
+        "wib",
+        "crt",
+        "xarapuca",
+        "mbb",
+        "ntb",
+        "ptb",
+        "spectdc",
+        "evb",
+        "feb",
+    }
 
 
 def test_read_only_makes_nothing(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 from runarchive.archive import Archive, JobKind, JobOptions
 from runarchive.cli.opening import exit_code, graceful
 from runarchive.cli.output import emit, emit_json, talk
-from runarchive.errors import ArchiveError, Code, UsageError
-from runarchive.model import Mark, Phase, RunState, Stage
+from runarchive.errors import ArchiveError, Code, UsageError, cannot_write
+from runarchive.model import Mark, RunState, Stage
 
 RUNNING_FOR = timedelta(minutes=40)
 """How long ago the last of the made-up runs began."""
@@ -67,7 +67,7 @@ def prepare_demo(args: argparse.Namespace) -> Path:
         elif not config.exists():
             config.write_text(_config_text(root), encoding="utf-8")
     except OSError as error:
-        raise ArchiveError(Code.PERMISSION, f"{root} cannot be written: {error}", phase=Phase.WRITE) from error
+        raise cannot_write(root, error) from error
     return config
 
 

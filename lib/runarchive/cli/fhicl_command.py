@@ -12,7 +12,7 @@ from runarchive.clean import clean
 from runarchive.cli.main import common_options
 from runarchive.cli.numbers import RUN
 from runarchive.cli.output import emit, emit_json, talk
-from runarchive.errors import ArchiveError, Code, ExitCode, UsageError
+from runarchive.errors import ArchiveError, Code, ExitCode, UsageError, cannot_write
 from runarchive.model import Phase
 
 
@@ -178,5 +178,4 @@ def _write_entities(entities: tuple[tuple[str, str], ...], out: Path) -> None:
             (out / entity).parent.mkdir(parents=True, exist_ok=True)
             (out / f"{entity}.fcl").write_bytes(text.encode("utf-8", "surrogateescape"))
     except OSError as error:
-        code = Code.DISK_FULL if error.errno == 28 else Code.PERMISSION
-        raise ArchiveError(code, f"{out} cannot be written: {error.strerror}", phase=Phase.WRITE) from None
+        raise cannot_write(out, error) from None

@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Callable
 from typing import TypeVar
 
+from runarchive.model import LARGEST_RUN
+
 Number = TypeVar("Number", int, float)
 
 
@@ -18,11 +20,20 @@ def number_of(kind: Callable[[str], Number], least: float, most: float) -> Calla
         except ValueError:
             raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
         if not least <= number <= most:
-            raise argparse.ArgumentTypeError(f"{text} is not between {least:g} and {most:g}")
+            raise argparse.ArgumentTypeError(f"{text} is not between {least} and {most}")
         return number
 
     return read
 
 
-RUN = number_of(int, 0, (1 << 63) - 1)
+def whole(text: str) -> int:
+    """A number written with nothing but the digits 0 to 9; raises ValueError."""
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(text)
+    return int(text)
+
+
+RUN = number_of(whole, 0, LARGEST_RUN)
 """A run number."""
+COUNT = number_of(whole, 0, 10_000_000)
+"""How many."""

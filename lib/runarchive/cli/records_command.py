@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runarchive.cli.main import common_options
+from runarchive.cli.numbers import COUNT, RUN, number_of, whole
 from runarchive.cli.output import emit, emit_json, talk
 from runarchive.errors import ArchiveError, Code, ExitCode, UsageError
-from runarchive.model import Phase, Store
+from runarchive.model import LARGEST_RUN, Phase, Store
 
 if TYPE_CHECKING:
     from runarchive.fhicl.originals import OriginalFile
@@ -24,30 +25,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
     common = common_options()
     summary = "write run records that look like those of SBND and ICARUS; runs that are there already are left alone"
     make = actions.add_parser("make", parents=[common], help=summary, description=summary)
-    make.add_argument("--runs", type=_count, default=10, metavar="N", help="how many (10)")
-    make.add_argument("--first", type=_count, default=1000, metavar="R", help="the first run number (1000)")
-    make.add_argument("--components", type=_count, metavar="K", help="board readers a run; else as --size has them")
+    make.add_argument("--runs", type=COUNT, default=10, metavar="N", help="how many (10)")
+    make.add_argument("--first", type=RUN, default=1000, metavar="R", help="the first run number (1000)")
+    components = number_of(whole, 1, 100_000)
+    make.add_argument("--components", type=components, metavar="K", help="board readers a run; else as --size has them")
     make.add_argument("--size", choices=("small", "medium", "large"), default="small")
     make.add_argument("--seed", type=int, default=1, metavar="S", help="same seed, same records (1)")
     make.add_argument("--experiment", choices=("sbnd", "icarus"), default="sbnd")
-    make.add_argument("--in-progress", type=int, metavar="N", help="how many of the last runs are still running")
+    make.add_argument("--in-progress", type=COUNT, metavar="N", help="how many of the last runs are still running")
     make.add_argument("--out", type=Path, required=True, metavar="DIR", help="the records directory")
     summary = "what is odd, unreadable or no FHiCL; fails for what cannot be read and for a .fcl that artdaqDB refuses"
     check = actions.add_parser("check", parents=[common], help=summary, description=summary)
     check.add_argument("directories", type=Path, nargs="+", metavar="DIR", help="records directories or run records")
     summary = "write one run's directory as it was, names, modes, times and bytes, from the `originals` in a store"
     restore = actions.add_parser("restore", parents=[common], help=summary, description=summary)
-    restore.add_argument("run", type=_count, metavar="RUN")
+    restore.add_argument("run", type=RUN, metavar="RUN")
     restore.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new directory: the record itself")
     restore.add_argument(
         "--from", dest="source", choices=("artdaqdb", "ucondb"), help="else artdaqDB, and UconDB where that has none"
     )
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
-    return int(text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -65,6 +61,8 @@ def _make(args: argparse.Namespace) -> int:
     from runarchive.records_dir import Size, make_records
 
     _refuse_if_read_only(args)
+    if args.first + args.runs - 1 > LARGEST_RUN:
+        raise UsageError(f"there are no run numbers above {LARGEST_RUN}")
     made = make_records(
         args.out,
         runs=args.runs,

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from random import Random
 
-from runarchive.errors import ArchiveError, Code
+from runarchive.errors import ArchiveError, Code, cannot_write
 from runarchive.model import Phase, Store
 from runarchive.records_dir import made_fhicl, made_text
 from runarchive.records_dir.made_text import Process
@@ -65,6 +65,7 @@ _SHAPES = {
     Size.LARGE: _Shape(47, 7, ("Dispatcher", "DataLogger", "RoutingManager"), 21500),
 }
 
+_DETECTORS = ("tpc", "pmt", "wib", "crt", "xarapuca", "mbb", "ntb", "ptb", "spectdc", "feb")
 _CONFIGURATIONS = {
     "sbnd": ("run2-beam-noSN-00012", "BNBZeroBias-noSN-00031", "nsCrossingMuon-noSN-00015", "opsFullTriggerMenu00007"),
     "icarus": ("Physics_General_MinBias_00002", "Calibration_withBottomCRT00003", "Laser_AllPMT_00009"),
@@ -91,7 +92,8 @@ def make_records(
     and 406 kB, large 64 and 1286 kB. Configurations repeat from run to run. Bytes and times depend on seed, run
     number and options alone, but for the file times of runs in progress; with `until` (UTC) the last run starts then.
     A run that is already there is left as it is.
-    Raises ArchiveError(NOT_FOUND) for an unknown experiment, PERMISSION or DISK_FULL when `out` cannot be written.
+    Raises ArchiveError(NOT_FOUND) for an unknown experiment; NOT_FOUND, PERMISSION or DISK_FULL when `out` cannot be
+    written.
     """
     if experiment not in _CONFIGURATIONS:
         known = ", ".join(_CONFIGURATIONS)
@@ -104,10 +106,7 @@ def make_records(
         out.mkdir(parents=True, exist_ok=True)
         return tuple(maker.make(out, run, run >= first + runs - live) for run in range(first, first + runs))
     except OSError as error:
-        code = Code.DISK_FULL if error.errno in (28, 122) else Code.PERMISSION
-        raise ArchiveError(
-            code, f"{out} cannot be written: {error.strerror or error}", store=Store.FILESYSTEM, phase=Phase.WRITE
-        ) from error
+        raise cannot_write(out, error, Store.FILESYSTEM) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,12 +207,15 @@ def _processes(seed: int, components: int, size: Size, experiment: str, configur
 
 
 def _host(experiment: str, kind: str, label: str, rank: int) -> str:
-    short = label[: len(label.rstrip("0123456789abmtPULSH"))][:6] or "daq"
-    return (
-        f"{experiment}-{short}{rank % 9 + 1:02d}-daq"
-        if kind == "BoardReader"
-        else f"{experiment}-evb{rank % 5 + 1:02d}-daq"
-    )
+    if kind != "BoardReader":
+        return f"{experiment}-evb{rank % 5 + 1:02d}-daq"
+    return f"{experiment}-{_detector(experiment, label)}{rank % 9 + 1:02d}-daq"
+
+
+def _detector(experiment: str, label: str) -> str:
+    """The part of the detector that a board reader reads, as its label begins."""
+    name = label.removeprefix(experiment)
+    return next((part for part in _DETECTORS if name.startswith(part)), "daq")
 
 
 def _port(kind: str, rank: int) -> int:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from runarchive.errors import ArchiveError, Code
+from runarchive.errors import ArchiveError, Code, cannot_write
 from runarchive.fhicl.originals import FileKind, OriginalFile, file_name_bytes
 from runarchive.model import Phase, Store
 from runarchive.records_dir.read import LINKED, clean_name
@@ -18,16 +18,13 @@ def restore_record(files: Sequence[OriginalFile], out: Path) -> None:
     Modes and times are those of the record, of directories too. Links are made as they were, and last: nothing is
     ever written through one. Files kept from behind a directory link are left out.
     Raises ArchiveError(CORRUPT) for a name that leaves the directory or appears twice, CONFLICT when `out` holds
-    something, PERMISSION or DISK_FULL when it cannot be written.
+    something, NOT_FOUND, PERMISSION or DISK_FULL when it cannot be written.
     """
     entries = _checked(files)
     try:
         _restore(entries, out)
     except OSError as error:
-        code = Code.DISK_FULL if error.errno in (28, 122) else Code.PERMISSION
-        raise ArchiveError(
-            code, f"{out} cannot be written: {error.strerror or error}", store=Store.FILESYSTEM, phase=Phase.WRITE
-        ) from error
+        raise cannot_write(out, error, Store.FILESYSTEM) from error
 
 
 def _checked(files: Sequence[OriginalFile]) -> dict[str, OriginalFile]:

@@ -9,10 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runarchive.errors import ArchiveError, Code
-from runarchive.model import Phase, Store
-
-LARGEST_RUN = 2**63 - 1
-"""Run numbers are kept as 64-bit integers by every store."""
+from runarchive.model import LARGEST_RUN, Phase, Store
 
 _RUN_NAME = re.compile(r"0|[1-9][0-9]*")
 
