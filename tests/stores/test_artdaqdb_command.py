@@ -153,6 +153,35 @@ def test_check_names_findings_and_reindex_mends(command: Command, records: Path,
     assert command("check")[0] == 0
 
 
+def test_a_store_that_is_not_there_says_so_and_nothing_is_done_with_it(command: Command, tmp_path: Path) -> None:
+    status, out, talk = command("list", "--json")
+    assert (status, json.loads(out)) == (ExitCode.DONE, {"runs": [], "other_configurations": []})
+    assert "not there yet" in talk
+    for words in (("export", "--all", "--out", tmp_path / "out"), ("reindex",)):
+        status, _, talk = command(*words)
+        assert status == ExitCode.FAILED
+        assert "not there yet" in talk
+    status, _, talk = command("copy", "--to", f"filesystemdb://{tmp_path}/copy")
+    assert status == ExitCode.FAILED
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_may_belong_to_any_run_is_named_by_each_export(command: Command, records: Path, tmp_path: Path) -> None:
+    command("import", *directories(records))
+    history = tmp_path / "db/RunHistory"
+    (history / "index.json").unlink()
+    status, _, talk = command("export", "--all", "--out", tmp_path / "out")
+    assert status == ExitCode.DONE
+    assert "RunHistory/index.json is missing" in talk
+    victim = min(history.iterdir())
+    victim.write_bytes(victim.read_bytes()[:-500])
+    for words in (("1000",), ("--all",)):
+        status, _, talk = command("export", *words, "--out", tmp_path / "again")
+        assert status == ExitCode.FAILED
+        assert f"RunHistory/{victim.name}: it is not a JSON document" in talk
+    assert victim.name in command("list")[2]
+
+
 def test_one_bad_directory_stops_no_other(command: Command, records: Path, tmp_path: Path) -> None:
     (tmp_path / "0012").mkdir()
     (tmp_path / "13").mkdir()

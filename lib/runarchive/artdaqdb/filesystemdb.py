@@ -73,6 +73,7 @@ class FilesystemDB(DatabaseDirectory):
         self._unfolded = 0
         self._pending: list[Line] = []
         self._broken: dict[str, IndexProblem] = {}
+        self._unplaced: list[str] = []
 
     def ping(self) -> str:
         """The directory and whether it can be written; raises where it is there and cannot be read."""
@@ -90,7 +91,7 @@ class FilesystemDB(DatabaseDirectory):
             return json.dumps([self.signature(self._broken), Journal.of(self.path).stat()])
 
     def _load(self, lines: Iterable[Line]) -> None:
-        self._memory, self._broken, self._pending = Memory(), {}, []
+        self._memory, self._broken, self._pending, self._unplaced = Memory(), {}, [], []
         noted = {(line.collection, line.entry.id) for line in lines}
         for name in self.collection_names():
             try:
@@ -99,7 +100,10 @@ class FilesystemDB(DatabaseDirectory):
                 self._broken[name] = problem
                 for oid in self.document_files(name):
                     found = self.read(name, oid, whole=False)
-                    if not found.problem:
+                    if found.problem:
+                        told = f"{found.problem}; whose it was, only {name}/{INDEX_FILE} could have told"
+                        self._unplaced.append(told)
+                    else:
                         self._memory.add(name, entry_of(oid, found.record))
 
     def _refresh(self) -> Memory:
@@ -277,7 +281,13 @@ class FilesystemDB(DatabaseDirectory):
         with self._mutex:
             broken = sorted(self._broken.items())
         mend = "run `tui-archiver artdaqdb reindex`"
-        return tuple(f"{name}/{INDEX_FILE} is {found.kind}: {found.reason}; {mend}" for name, found in broken)
+        indexes = (f"{name}/{INDEX_FILE} is {found.kind}: {found.reason}; {mend}" for name, found in broken)
+        return (*indexes, *self.unplaced())
+
+    def unplaced(self) -> tuple[str, ...]:
+        """The unreadable documents of collections whose index cannot be used."""
+        with self._mutex:
+            return tuple(self._unplaced)
 
     def inspect(self) -> Iterator[Finding]:
         """Where indexes, journal and files disagree."""

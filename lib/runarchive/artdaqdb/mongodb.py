@@ -240,6 +240,10 @@ class MongoDB:
         """Nothing: a server that answers keeps its own indexes."""
         return ()
 
+    def unplaced(self) -> tuple[str, ...]:
+        """Nothing: the server finds each document by its names."""
+        return ()
+
     def inspect(self) -> Iterator[Finding]:
         """Indexes, views, documents that break the library's listings, and a password in SystemMetadata."""
         names = self._names()

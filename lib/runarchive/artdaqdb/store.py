@@ -137,6 +137,9 @@ class ArtdaqStore(Protocol):
     def damage(self) -> tuple[str, ...]:
         """What the last listing stumbled over, a sentence each with the step that mends it; nothing is read for it."""
 
+    def unplaced(self) -> tuple[str, ...]:
+        """Of the last listing, a sentence for each document that cannot be read and may belong to any configuration."""
+
     def inspect(self) -> Iterator[Finding]:
         """What is wrong with the store itself (index, stray files, site indexes), apart from its documents' content."""
 

@@ -99,6 +99,10 @@ class ToolsStore:
         """As the database itself tells it."""
         return self._direct.damage()
 
+    def unplaced(self) -> tuple[str, ...]:
+        """As the database itself tells it."""
+        return self._direct.unplaced()
+
     def inspect(self) -> Iterator[Finding]:
         """As the database itself tells it."""
         return self._direct.inspect()

@@ -117,18 +117,32 @@ def _by_run(listing: Iterable[StoredConfiguration]) -> list[StoredConfiguration]
     return sorted((one for one in listing if one.run is not None), key=lambda one: (one.run, one.name))
 
 
+def _tell_damage(store: ArtdaqStore) -> None:
+    for sentence in store.damage():
+        talk(f"WARNING: {clean(sentence)}")
+
+
+def _must_hold_something(store: ArtdaqStore) -> None:
+    """Raise ArchiveError(NOT_FOUND) for a store without any document: a mistyped one would pass as all done."""
+    if not any(store.collections().values()):
+        message = f"artdaqDB holds nothing: {store.ping()}"
+        hint = "correct the URI, or import runs first"
+        raise ArchiveError(Code.NOT_FOUND, message, store=Store.ARTDAQDB, phase=Phase.READ, hint=hint)
+
+
 def _list(args: argparse.Namespace, store: ArtdaqStore) -> int:
     listing = store.list_configurations(details=args.json)
     runs = _by_run(listing)
     others = sorted(one.name for one in listing if one.run is None)
+    _tell_damage(store)
+    if not listing:
+        talk(clean(store.ping()))
     if args.json:
         emit_json({"runs": [_row(one) for one in runs], "other_configurations": others})
         return ExitCode.DONE
     for one in runs:
         count = "" if one.documents is None else f"{one.documents:>5} documents  "
         emit(f"{one.run:>8}  {one.assigned[:19]:<19}  {count}{clean(one.name.partition('/')[2])}")
-    if not listing:
-        talk(clean(store.ping()))
     talk(f"{len({one.run for one in runs})} runs" + (f", {len(others)} other configurations" if others else ""))
     return ExitCode.DONE
 
@@ -215,6 +229,7 @@ def _names(args: argparse.Namespace, store: ArtdaqStore) -> Iterator[tuple[str, 
     if args.all:
         if args.run is not None or args.configuration:
             raise UsageError("give RUN, --configuration or --all, not several")
+        _must_hold_something(store)
         listing = _by_run(store.list_configurations())
         times = Counter(one.run for one in listing)
         for one in listing:
@@ -260,9 +275,10 @@ def _export(args: argparse.Namespace, store: ArtdaqStore) -> int:
             talk(f"{clean(name)}: {clean(what)}: {clean(reason)}")
         if not args.json:
             emit(f"{clean(name)}: {written} files in {out}")
+    _tell_damage(store)
     if args.json:
         emit_json({"exports": rows})
-    return ExitCode.FAILED if failed else ExitCode.DONE
+    return ExitCode.FAILED if failed or store.unplaced() else ExitCode.DONE
 
 
 def _finding(one: Finding) -> dict[str, object]:
@@ -305,6 +321,7 @@ def _reindex(args: argparse.Namespace, store: ArtdaqStore) -> int:
     from runarchive.artdaqdb.filesystemdb import FilesystemDB
     from runarchive.artdaqdb.tools import ToolsStore
 
+    _must_hold_something(store)
     if isinstance(store, ToolsStore):
         store = store.direct
     if store.provider == "mongo":
@@ -336,6 +353,7 @@ def _make_site_indexes(args: argparse.Namespace, store: ArtdaqStore) -> int:
 def _copy(args: argparse.Namespace, store: ArtdaqStore) -> int:
     from runarchive.artdaqdb.copying import copy_store
 
+    _must_hold_something(store)
     with closing(open_store(args.to)) as target:
         result = copy_store(store, target)
     emit_json(result.as_json()) if args.json else emit(result.text())
