@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 from runarchive.archive import Archive, JobKind, JobOptions
+from runarchive.artdaqdb.store import open_store
+from runarchive.errors import Code
 from runarchive.model import Mark, RunState, Stage
 from tests.archiver_site import Site
 
@@ -31,4 +34,25 @@ def test_runs_go_through_a_mongodb_and_a_late_stop_time_follows(tmp_path: Path, 
         assert [(run.run, run.state) for run in outcome.runs] == [(1000, RunState.OUTDATED)]
         outcome = archive.run_job(JobKind.MIGRATE, [1000], JobOptions(supersede=True))
         assert outcome.count(Stage.MIGRATE) == 1
+        assert {run.state for run in archive.runs()} == {RunState.ARCHIVED}
+
+
+def test_a_record_larger_than_a_document_may_be_fails_alone_and_by_name(tmp_path: Path, mongodb_database: str) -> None:
+    site = Site(tmp_path / "site", uri=mongodb_database)
+    site.make(2)
+    with site.opened(1000) as record:
+        (record / "core.bin").write_bytes(random.Random(1).randbytes(13 << 20))
+    with Archive.open(site.config_file, writable=True) as archive:
+        archive.run_job(JobKind.ARCHIVE)
+        assert {run.run: run.state for run in archive.runs()} == {1000: RunState.FAILED, 1001: RunState.ARCHIVED}
+        (failed,) = archive.failures()
+        assert (failed.failure.code, failed.failure.retryable) == (Code.TOO_LARGE, False)
+        assert "originals" in failed.failure.message
+        assert "app.originals: never" in failed.failure.hint
+    store = open_store(mongodb_database)
+    assert store.configurations_of(1000) == ()
+    store.close()
+    site.configure(app={"originals": "never"})
+    with Archive.open(site.config_file, writable=True) as archive:
+        archive.run_job(JobKind.RETRY, [1000])
         assert {run.state for run in archive.runs()} == {RunState.ARCHIVED}

@@ -33,6 +33,7 @@ from runarchive.artdaqdb.store import (
 )
 from runarchive.artdaqdb.system_metadata import metadata_document
 from runarchive.errors import ArchiveError, Code
+from runarchive.fhicl.originals import ENTITY as ORIGINALS
 from runarchive.fhicl.pairs import Pairs, Value
 from runarchive.model import Phase, Store
 from runarchive.repeating import repeated
@@ -180,7 +181,7 @@ class MongoDB:
         at = now()
         for new in documents:
             check_new(new)
-        self._write([(new.collection, encode_new(new, at)) for new in documents])
+        self._write([(new.collection, _encoded(new, at)) for new in documents])
 
     def insert_records(self, records: Sequence[Pairs]) -> None:
         """Store whole records; raises BAD_NAME for one that would break the library's listings for everybody."""
@@ -266,6 +267,22 @@ class MongoDB:
             if self._client is not None:
                 self._client.close()
                 self._client = None
+
+
+def _encoded(new: NewDocument, at: str) -> bytes:
+    """The BSON of a new document; one that MongoDB cannot hold is told with its run and what to do about it."""
+    try:
+        return encode_new(new, at)
+    except ArchiveError as error:
+        if error.code is not Code.TOO_LARGE:
+            raise
+        message = f"run {new.run}: {new.entity}: {error.message}"
+        hint = "leave it out of the record, or keep the archive in a filesystemdb://"
+        if new.entity == ORIGINALS:
+            hint = "set `app.originals: never` (its FHiCL is archived then, its bytes are not), or use a filesystemdb://"
+        raise ArchiveError(
+            Code.TOO_LARGE, message, store=Store.ARTDAQDB, phase=Phase.WRITE, run=new.run, hint=hint
+        ) from None
 
 
 def _stored(raw: bytes, collection: str, *, as_library: bool = False) -> StoredDocument:
