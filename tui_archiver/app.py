@@ -18,7 +18,7 @@ from textual.screen import Screen
 from runarchive.archive import Archive, Health, LockHolder
 from runarchive.errors import ArchiveError, ExitCode, UsageError
 from runarchive.filters import parse_filter
-from runarchive.model import Event, Job, Severity, Store
+from runarchive.model import Event, Job, RunState, Severity, Store
 from tui_archiver.clipboard import copy_out
 from tui_archiver.commands import ConsoleCommands, run_line, words_for
 from tui_archiver.coverage import Coverage
@@ -26,6 +26,7 @@ from tui_archiver.export import write_export
 from tui_archiver.keys import BY_ID, Keymap, bindings
 from tui_archiver.memory import Memory
 from tui_archiver.messages import Changed, Fetched, PollFailed
+from tui_archiver.news import News
 from tui_archiver.run_book import SORT_KEYS, RunBook, View
 from tui_archiver.screens.all import SCREENS
 from tui_archiver.screens.base import ConsoleScreen, styles_path
@@ -69,7 +70,7 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
         self.command_log: deque[Call] = deque(maxlen=KEPT_EVENTS)
         self.health: Mapping[Store, Health] = {}
         self.holder: LockHolder | None = None
-        self.last_word: Event | None = None
+        self.news = News()
         self.cursor_run: int | None = None
         self.compared_run: int | None = None
         self.cancelling: set[int] = set()
@@ -185,6 +186,9 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
         grown = [run for run in changes.runs if self.book.get(run.run) is None]
         before = {run.run: old.state for run in changes.runs if (old := self.book.get(run.run)) is not None}
         applied = self.book.apply(changes.runs, changes.gone)
+        for run in changes.runs:
+            if run.state is RunState.ARCHIVED and before.get(run.run) not in (None, RunState.ARCHIVED):
+                self.book.marked.discard(run.run)
         if changes.gone or not self.coverage.fits(run.run for run in grown):
             self.coverage = Coverage(self.strip_cells, self.book.rows)
         else:
@@ -193,9 +197,7 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
         for job in changes.jobs:
             self.jobs[job.job] = job
         self.events.extend(changes.events)
-        loud = [event for event in changes.events if event.severity is not Severity.DEBUG]
-        if loud:
-            self.last_word = loud[-1]
+        self.news.hear(changes.events)
         for screen in self._console_screens():
             screen.show_frame()
             screen.archive_changed(changes, applied)
@@ -223,6 +225,7 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
             if error is None:
                 done(value)
             else:
+                self.question_fails()
                 self.say_error(error)
 
         self.fetcher.fetch(key, call, then)
@@ -243,13 +246,9 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
 
     def say(self, text: str, severity: str = "info") -> None:
         """The console's own words, on the event line of the screen in sight."""
-        self.last_word = Event(0, self.now(), Severity(severity), text)
+        self.news.say(Event(0, self.now(), Severity(severity), text))
         for screen in self._console_screens():
             screen.show_frame()
-        short = self.screen.has_class("-short") or not isinstance(self.screen, ConsoleScreen)
-        if short or severity in ("warning", "error"):
-            level = "information" if severity == "info" else severity
-            self.notify(self.glyphs.clean(text), severity=level, timeout=6, markup=False)  # type: ignore[arg-type]
 
     def say_error(self, error: Exception) -> None:
         """A failure as one sentence with the next step."""

@@ -38,7 +38,7 @@ COLUMNS: dict[str, Column] = {
         Column("stop", "STOP", 12, 16, 1),
         Column("configuration", "CONFIGURATION", 14, 18, 5, share=3),
         Column("filesystem", "FS", 2, 3, 90),
-        Column("artdaqdb", "ADB", 3, 4, 90),
+        Column("artdaqdb", "ADB", 3, 5, 90),
         Column("ucondb", "UCON", 5, 6, 90),
         Column("state", "STATE", 9, 9, 95),
         Column("reason", "WHY", 16, 20, 6, share=2),
@@ -94,19 +94,22 @@ def cells(run: Run, layout: Layout, marked: bool, glyphs: Glyphs, now: datetime)
     """One run's line."""
     pieces: list[Piece] = [(f"{glyphs.dot} " if marked else "  ", "marked")]
     for column, width in layout.columns:
-        text, style = cell(run, column.name, glyphs, now, wide=layout.wide)
+        text, style = cell(run, column.name, glyphs, now, width=width, wide=layout.wide)
         pieces.append((fit(text, width, right=column.right) + " ", "marked" if marked and not style else style))
     return pieces
 
 
-def cell(run: Run, name: str, glyphs: Glyphs, now: datetime, *, wide: bool) -> Piece:
-    """What one run says in one column."""
+def cell(run: Run, name: str, glyphs: Glyphs, now: datetime, *, width: int, wide: bool) -> Piece:
+    """What one run says in one column of `width` cells."""
     if name == "run":
         return str(run.run), "strong"
     if name in ("filesystem", "artdaqdb", "ucondb"):
         mark: Mark = getattr(run.marks, name)
-        percent = f" {run.percent}%" if mark is Mark.RUNNING and run.percent is not None else ""
-        return glyphs.mark(mark) + percent, MARK_STYLE[mark]
+        text = glyphs.mark(mark)
+        if mark is Mark.RUNNING and run.percent is not None:
+            told = f"{text} {run.percent}%", f"{run.percent}%", text
+            text = next(words for words in told if len(words) <= width or words == text)
+        return text, MARK_STYLE[mark]
     if name == "state":
         return run.state.value, STATE_STYLE[run.state]
     if name == "configuration":

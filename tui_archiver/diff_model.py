@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import StrEnum
 from functools import lru_cache
+from itertools import groupby
 
 EXACT_PRODUCT = 250_000
 """Blocks of up to this many line pairs go through difflib; larger ones without a unique line count as replaced."""
@@ -152,24 +153,16 @@ def _anchors(a: Sequence[str], b: Sequence[str], window: tuple[int, int, int, in
 
 
 def fold(rows: Sequence[Row], context: int = CONTEXT) -> list[Row]:
-    """The rows with long runs of equal lines folded to one row that says how many."""
+    """The rows with each run of more than `context` equal lines, away from a difference, folded to one that says so."""
     near = bytearray(len(rows))
     for at, row in enumerate(rows):
         if row.kind not in (Kind.SAME, Kind.IGNORED):
-            for other in range(max(0, at - context), min(len(rows), at + context + 1)):
-                near[other] = 1
+            first = max(0, at - context)
+            near[first : at + context + 1] = b"\1" * (min(len(rows), at + context + 1) - first)
     shown: list[Row] = []
-    hidden = 0
-    for at, row in enumerate(rows):
-        if near[at]:
-            if hidden:
-                shown.append(Row(Kind.SAME, None, None, hidden))
-            hidden = 0
-            shown.append(row)
-        else:
-            hidden += 1
-    if hidden:
-        shown.append(Row(Kind.SAME, None, None, hidden))
+    for is_near, group in groupby(range(len(rows)), near.__getitem__):
+        part = [rows[at] for at in group]
+        shown += part if is_near or len(part) <= context else [Row(Kind.SAME, None, None, len(part))]
     return shown
 
 

@@ -3,32 +3,60 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from textual import events
 from textual.app import App
+from textual.screen import Screen
 
 from tui_archiver.screens.dialogs import AskingScreen
 
 ENDS_A_LINE = ("enter", "escape")
 EDITS_A_LINE = ("backspace", "delete", "left", "right", "home", "end", "up", "down", "tab", "ctrl+u", "ctrl+w")
 """Keys that act by a binding, so later than the letters after them would."""
+ANSWERS = ("y", "n", "enter")
 WAITED_FOR = (*ENDS_A_LINE, *EDITS_A_LINE)
 
 
 class TypedAheadApp(App[int], inherit_bindings=False):
-    """An App that holds back what follows the end of a line until the line was taken or refused."""
+    """An App that holds back what follows the end of a line, or what answers a question that is still on its way."""
 
     _held: deque[events.Key] | None = None
     """What waits for a line that was ended; None: nothing waits."""
     _ended = False
     """Whether the key that ends the line was acted on."""
+    _answer: str | None = None
+    """What was typed to a question that is on its way, enter as a line feed; None: no question is."""
+
+    def expect_question(self) -> None:
+        """A question is being made: a count typed meanwhile is its answer, not the name of a screen."""
+        self._answer = ""
+
+    def question_fails(self) -> None:
+        """There will be no question."""
+        self._answer = None
+
+    def put_question(self, screen: Screen[bool], answered: Callable[[bool | None], None]) -> None:
+        """Show the question that was expected; a yes it asks for by a key must be pressed in its sight."""
+        typed, self._answer = self._answer or "", None
+        if isinstance(screen, AskingScreen):
+            screen.typed_before(typed)
+        self.push_screen(screen, answered)
 
     async def on_event(self, event: events.Event) -> None:
-        """Hold keys back while a line that was ended is still on its way."""
+        """Hold keys back while a line that was ended, or a question, is still on its way."""
         came_back = isinstance(event, events.Key) and event.is_forwarded
         if isinstance(event, events.Key) and not came_back:
+            if event.key.startswith("alt+") and event.is_printable:
+                # Escape and a key in one packet look like alt and that key.
+                for key in (events.Key("escape", "\x1b"), events.Key(event.key[4:], event.character)):
+                    await self.on_event(key)
+                return
             if self._held is not None:
                 self._held.append(event)
+                return
+            if self._answer is not None and (event.key in ANSWERS or event.key.isdecimal()):
+                self._answer += "\n" if event.key == "enter" else event.key
                 return
             screen = self.screen_stack[-1] if self.screen_stack else None
             if isinstance(screen, AskingScreen) and screen.asks_for_text and event.key in WAITED_FOR:

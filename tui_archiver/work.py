@@ -30,20 +30,20 @@ def propose(app: ConsoleApp, kind: str, runs: Sequence[int] | None, options: Job
 
     def planned(plan: Plan) -> None:
         if not plan.steps:
+            app.question_fails()
             app.push_screen(TextScreen(f"Nothing to {kind}", held_lines(plan) or ["No run is due."]))
             return
-        app.push_screen(ConfirmScreen(*confirmation(kind, plan, wish), count=len(plan.steps)), answered(plan))
 
-    def answered(plan: Plan):  # type: ignore[no-untyped-def]
-        def start(yes: bool | None) -> None:
+        def answered(yes: bool | None) -> None:
             if yes:
                 begin(app, kind, plan.runs, wish)
             else:
                 app.say(f"{kind}: not done")
 
-        return start
+        app.put_question(ConfirmScreen(*confirmation(kind, plan, wish), count=len(plan.steps)), answered)
 
     app.say(f"{kind}: finding out what there is to do {app.glyphs.ellipsis}")
+    app.expect_question()
     app.ask(f"plan.{kind}", lambda: _plan(app.archive, kind, runs, wish), planned)
 
 
@@ -82,9 +82,10 @@ def confirmation(kind: str, plan: Plan, options: JobOptions) -> tuple[str, list[
         lines.append("A new version is put over what UconDB holds; the old version keeps its id and tag.")
     if options.add:
         lines.append("Documents are written beside what another program put into artdaqDB.")
+    lines += held_lines(plan)
     if count <= NAMED_RUNS:
-        lines += [f"{step.run}  {' then '.join(step.stages)}  {step.reason}".rstrip() for step in plan.steps]
-    return title, lines + held_lines(plan)
+        lines += ["", *(f"{step.run}  {' then '.join(step.stages)}  {step.reason}".rstrip() for step in plan.steps)]
+    return title, lines
 
 
 def held_lines(plan: Plan) -> list[str]:
@@ -92,8 +93,7 @@ def held_lines(plan: Plan) -> list[str]:
     reasons: dict[str, list[int]] = {}
     for step in plan.held:
         reasons.setdefault(step.reason or step.state.value, []).append(step.run)
-    lines = [f"stays: {ranges(numbers, 4)}  {reason}" for reason, numbers in sorted(reasons.items())]
-    return ["", *lines] if lines else []
+    return [f"stays: {ranges(numbers, 4)}  {reason}" for reason, numbers in sorted(reasons.items())]
 
 
 def cancel(app: ConsoleApp, job: int) -> None:

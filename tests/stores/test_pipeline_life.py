@@ -384,7 +384,7 @@ def test_compare_sets_the_blobs_frame_apart_and_notices_another_runs(site: Site,
     with closing(ucondb(site)) as client:
         blob = client.get(1000)
         found = archive.compare(1000)
-        assert (found.packed_on, found.problems) == (unpack(blob).packed_on, ())
+        assert (found.packed_on, found.blob_run, found.problems) == (unpack(blob).packed_on, found.run, ())
         sizes = {file.name: file.size for file in found.files}
         assert sizes == {name: len(content) for name, content in unpack(blob).files}
         boot = next(file for file in found.files if file.name == "boot.fcl")

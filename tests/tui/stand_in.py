@@ -239,7 +239,7 @@ class StandIn:
             FileComparison(f"tpc{n:02}.fcl", Marks(_OK, _OK, _NO if n < 3 else _OK), "", 18_000 + n, NOW)
             for n in range(40)
         ]
-        return Comparison(run, differs, tuple(files), "run2-beam-noSN-00012", packed_on="Nov 21 06:14 UTC")
+        return Comparison(run, differs, tuple(files), CONFIGURATIONS[0], (), "Nov 21 06:14 UTC", run)
 
     def file_text(self, run: int, store: Store, name: str, *, original: bool = False) -> str:
         self._answer()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,9 +18,9 @@ from textual.widgets import Input
 from runarchive.archive import Changes, Comparison, FileComparison, LockHolder
 from runarchive.errors import ArchiveError, Code
 from runarchive.keymap import EVERYWHERE, KEYMAP
-from runarchive.model import JobState, Mark, Marks, RunState, Store
+from runarchive.model import Event, JobState, Mark, Marks, RunState, Severity, Store
 from tests.tui.console_help import console, press, screen_text, settled, until
-from tests.tui.stand_in import StandIn, made_runs
+from tests.tui.stand_in import NOW, StandIn, made_runs
 from tui_archiver.app import ConsoleApp
 from tui_archiver.screens.all import SCREENS
 from tui_archiver.screens.compare import CompareScreen
@@ -186,13 +187,18 @@ async def test_a_range_starts_at_its_run_whatever_comes_meanwhile() -> None:
         assert app.book.marked == {18194, 18193, 18192}
 
 
-async def test_a_change_by_another_process_is_shown() -> None:
+@pytest.mark.parametrize(("size", "importing"), [((80, 24), " 42% "), ((120, 40), " ↻ 42%")])
+async def test_how_far_another_process_is_with_a_run_is_shown(size: tuple[int, int], importing: str) -> None:
     archive = StandIn()
-    async with console(archive) as (app, pilot):
-        run = archive.known[18199]
+    async with console(archive, size) as (app, pilot):
         marks = Marks(Mark.VERIFIED, Mark.RUNNING, Mark.MISSING)
-        archive.push(replace(run, state=RunState.IMPORTING, marks=marks, percent=42, reason=""))
-        await until(pilot, lambda: "↻ 42%" in screen_text(app) or "IMPORTING" in screen_text(app))
+        archive.push(replace(archive.known[18199], state=RunState.IMPORTING, marks=marks, percent=42, reason=""))
+        marks = Marks(Mark.VERIFIED, Mark.VERIFIED, Mark.RUNNING)
+        archive.push(replace(archive.known[18198], state=RunState.MIGRATING, marks=marks, percent=7, reason=""))
+        await until(pilot, lambda: "MIGRATING" in screen_text(app))
+        lines = screen_text(app).splitlines()
+        assert importing in next(line for line in lines if "IMPORTING" in line)
+        assert " ↻ 7%" in next(line for line in lines if "MIGRATING" in line)
 
 
 async def test_the_line_under_the_cursor_is_always_in_sight() -> None:
@@ -221,8 +227,8 @@ async def test_go_to_a_run_hidden_by_the_filter_says_so() -> None:
         runs_of(app).set_filter("archived")
         await press(pilot, "g")
         await type_line(pilot, "18199")
-        assert app.last_word is not None
-        assert "hidden by the filter" in app.last_word.message
+        assert app.news.newest is not None
+        assert "hidden by the filter" in app.news.newest.message
 
 
 async def test_the_mouse_moves_the_cursor_opens_a_run_and_goes_to_a_coverage_cell() -> None:
@@ -274,8 +280,8 @@ async def test_read_only_refuses_and_says_why_until_armed() -> None:
     async with console(archive) as (app, pilot):
         assert "READ-ONLY" in screen_text(app)
         await press(pilot, *["down"] * 4, "i")
-        assert app.last_word is not None
-        assert "read-only" in app.last_word.message
+        assert app.news.newest is not None
+        assert "read-only" in app.news.newest.message
         assert not isinstance(app.screen, ModalScreen)
         await press(pilot, "colon")
         await type_line(pilot, "arm")
@@ -324,8 +330,8 @@ async def test_the_command_line_takes_runs_and_says_what_it_does_not_know() -> N
             await press(pilot, "colon")
             await type_line(pilot, line)
             assert not isinstance(app.screen, ModalScreen), line
-            assert app.last_word is not None
-            assert app.last_word.severity == "warning", line
+            assert app.news.newest is not None
+            assert app.news.newest.severity == "warning", line
 
 
 async def test_a_waiver_is_taken_back() -> None:
@@ -365,6 +371,65 @@ async def test_palette_offers_every_action_of_the_screen() -> None:
         await press(pilot, "escape")
 
 
+async def test_a_count_typed_before_its_question_is_there_answers_it_and_switches_no_screen() -> None:
+    archive = StandIn()
+    planned = threading.Event()
+    plan = archive.plan
+    archive.plan = lambda *words: planned.wait(20) and plan(*words)  # type: ignore[assignment,method-assign]
+    async with console(archive) as (app, pilot):
+        app.book.marked.update(run for run in range(18100, 18120) if archive.known[run].state is not RunState.WAITING)
+        count = str(len(app.book.marked))
+        await pilot.press("i")
+        for key in (*count, "enter"):
+            app.post_message(Key(key, key if len(key) == 1 else None))
+        await pilot.pause()
+        assert app.current_mode == "runs"
+        planned.set()
+        await until(pilot, lambda: [call for call in archive.calls if call[0] == "start"])
+
+
+async def test_a_yes_typed_before_its_question_is_there_does_not_answer_it() -> None:
+    archive = StandIn()
+    async with console(archive) as (app, pilot):
+        await press(pilot, *["down"] * 4)
+        for key in ("i", "y"):
+            app.post_message(Key(key, key))
+        await settled(pilot)
+        assert isinstance(app.screen, ConfirmScreen)
+        assert not [call for call in archive.calls if call[0] == "start"]
+
+
+async def test_escape_and_a_key_in_one_packet_are_two_keys() -> None:
+    async with console() as (app, pilot):
+        await press(pilot, "enter")
+        assert isinstance(app.screen, DetailScreen)
+        app.post_message(Key("alt+9", "9"))
+        await settled(pilot)
+        assert app.current_mode == "log"
+
+
+async def test_a_mark_goes_when_its_run_is_archived() -> None:
+    archive = StandIn()
+    async with console(archive) as (app, pilot):
+        app.book.marked.update((18195, 18194, 18193))
+        for run, state in ((18195, RunState.ARCHIVED), (18194, RunState.IMPORTED)):
+            archive.push(replace(archive.known[run], state=state))
+        await until(pilot, lambda: app.book.marked == {18194, 18193})
+
+
+async def test_what_the_console_says_stands_longer_than_an_event_and_hides_no_keys() -> None:
+    archive = StandIn()
+    async with console(archive) as (app, pilot):
+        await press(pilot, "C")
+        archive.push(Event(9, NOW, Severity.INFO, "imported", 18001))
+        await until(pilot, lambda: app.events)
+        await settled(pilot)
+        lines = screen_text(app).splitlines()
+        assert "cancel: no job is running" in lines[-3]
+        assert " r retry" in lines[-2]
+        assert "0 Doctor" in lines[-1]
+
+
 # --- the other screens
 
 
@@ -372,8 +437,8 @@ async def test_failures_are_grouped_and_retried_as_a_group() -> None:
     archive = StandIn()
     async with console(archive) as (app, pilot):
         await press(pilot, "3", "r")
-        assert app.last_word is not None
-        assert "a retry cannot mend this" in app.last_word.message
+        assert app.news.newest is not None
+        assert "a retry cannot mend this" in app.news.newest.message
         await press(pilot, "down", "down", "r")
         assert isinstance(app.screen, ConfirmScreen)
         await type_line(pilot, "25")
@@ -397,6 +462,37 @@ async def test_compare_goes_from_difference_to_difference_and_file_to_file() -> 
             await press(pilot, "n")
         assert len(set(places)) == 4
         assert [name for name, _ in places] == ["boot.fcl"] * 3 + ["tpc00.fcl"]
+
+
+async def test_compare_opens_at_the_first_file_that_differs_and_tells_its_note() -> None:
+    archive = StandIn()
+    same, differs = Marks(*[Mark.VERIFIED] * 3), Marks(Mark.VERIFIED, Mark.VERIFIED, Mark.DIFFERS)
+    files = (FileComparison("a.fcl", same), FileComparison("boot.fcl", differs, "as the older archiver wrote it"))
+    archive.compare = lambda run: Comparison(run, differs, files)  # type: ignore[method-assign]
+    async with console(archive) as (app, pilot):
+        await press(pilot, "c")
+        assert isinstance(app.screen, CompareScreen)
+        assert app.screen.files.subject == "boot.fcl"
+        assert "as the older archiver wrote it" in screen_text(app)
+
+
+async def test_the_blobs_header_and_footer_stand_apart_from_the_files() -> None:
+    async with console() as (app, pilot):
+        await press(pilot, "c", "end")
+        assert "no comparison coun" in screen_text(app)
+        assert "Packed on Nov 21 06:14 UTC" in screen_text(app)
+        await press(pilot, "f")
+        assert "Packed on" not in screen_text(app)
+
+
+async def test_what_the_workers_do_stays_in_sight_above_a_long_log() -> None:
+    archive = StandIn()
+    archive.push(*(Event(n, NOW, Severity.INFO, f"imported {n}", 18003) for n in range(50)))
+    async with console(archive) as (app, pilot):
+        await press(pilot, *["down"] * 4, "i", "y", "2")
+        await until(pilot, lambda: "imported 49" in screen_text(app))
+        assert "worker 1  import 18003" in screen_text(app)
+        assert "worker 2  migrate 18011" in screen_text(app)
 
 
 async def test_a_file_that_only_the_directory_lacks_is_no_difference() -> None:
@@ -456,8 +552,8 @@ async def test_trouble_in_the_engine_is_said_and_takes_no_screen_down(key: str) 
     async with console(archive) as (app, pilot):
         archive.broken = ArchiveError(Code.TIMEOUT, "ucondb gave no answer in 10 s", store=Store.UCONDB)
         await press(pilot, *["down"] * 4, key)
-        assert app.last_word is not None
-        assert "no answer" in app.last_word.message
+        assert app.news.newest is not None
+        assert "no answer" in app.news.newest.message
         archive.broken = None
         await press(pilot, "escape", "1", "down")
         assert app.is_running
@@ -495,8 +591,8 @@ async def test_export_writes_what_is_shown_and_never_over_a_file(ending: str, tm
             await press(pilot, "e")
             await type_line(pilot, str(path))
             await settled(pilot)
-        assert app.last_word is not None
-        assert "is there already" in app.last_word.message
+        assert app.news.newest is not None
+        assert "is there already" in app.news.newest.message
         text = path.read_text("utf-8")
         assert len(json.loads(text) if ending == "json" else text.splitlines()[1:]) == 25
 

@@ -109,7 +109,8 @@ class ConsoleScreen(Screen[None]):
         title = self.query_one("#title", TitleBar)
         title.tell(app.archive.name, app.armed, app.health, app.holder, app.now(), warning)
         self.query_one("#job", JobLine).tell(app.jobs.values())
-        self.query_one("#event", EventLine).tell(app.last_word)
+        self.query_one("#event", EventLine).tell(app.news.newest, own=app.news.is_own)
+        self.set_class(app.news.is_own, "-spoken")
         self.show_hints()
 
     def show_hints(self) -> None:

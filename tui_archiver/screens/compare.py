@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
 from runarchive.archive import Changes, Comparison, Explanation, FileComparison
-from runarchive.errors import ArchiveError, Code
 from runarchive.keymap import Key
-from runarchive.model import Mark, Store
-from tui_archiver.diff_model import DiffOptions, Row, compare
+from runarchive.model import Store
+from tui_archiver.diff_model import DiffOptions
+from tui_archiver.file_texts import BLOB_FRAME, PAIRS, Texts, frame_texts, is_different, likely_pair, read_texts
 from tui_archiver.keys import bindings
 from tui_archiver.run_book import Applied
 from tui_archiver.screens.base import ConsoleScreen, Export, styles_path
@@ -25,22 +24,6 @@ from tui_archiver.widgets.diff_view import DiffView
 from tui_archiver.widgets.line_view import LineView
 from tui_archiver.widgets.paint import MARK_STYLE, Piece, fit
 from tui_archiver.widgets.piece_list import Line, PieceList, line
-
-PAIRS = (
-    (Store.ARTDAQDB, Store.UCONDB),
-    (Store.FILESYSTEM, Store.ARTDAQDB),
-    (Store.FILESYSTEM, Store.UCONDB),
-)
-DIFFERENT = frozenset({Mark.DIFFERS, Mark.PARTIAL, Mark.ERROR})
-
-
-class Texts(NamedTuple):
-    """One file in two stores, as lines, and how they differ; None where a store has no such file."""
-
-    name: str
-    left: list[str] | None
-    right: list[str] | None
-    rows: list[Row]
 
 
 class CompareScreen(ConsoleScreen):
@@ -75,6 +58,7 @@ class CompareScreen(ConsoleScreen):
             yield PieceList(glyphs, id="files")
             with Vertical(id="compare-text"):
                 yield OneLine(glyphs, id="file-head")
+                yield OneLine(glyphs, id="file-note")
                 yield DiffView(glyphs, id="diff")
 
     @property
@@ -114,8 +98,10 @@ class CompareScreen(ConsoleScreen):
 
     def _loaded(self, comparison: Comparison) -> None:
         if comparison.run == self._run:
-            self._comparison = comparison
+            first_look, self._comparison = self._comparison is None, comparison
             self._show_files()
+            if first_look:
+                self.files.go_to(next((n for n, file in enumerate(comparison.files) if is_different(file)), 0))
             self._load_text(keep=self._texts is not None)
 
     def fetch_failed(self, key: str, error: Exception) -> None:
@@ -130,11 +116,9 @@ class CompareScreen(ConsoleScreen):
         if comparison is not None:
             marks = [comparison.marks.of(store) for store in Store]
             left += [(f"{app.glyphs.mark(mark)} ", MARK_STYLE[mark]) for mark in marks]
-            differ = sum(_is_different(file) for file in comparison.files)
+            differ = sum(is_different(file) for file in comparison.files)
             left.append((f" {len(comparison.files)} files, {differ} not the same", ""))
             left.append((f"  {app.glyphs.clean(comparison.configuration)}", "dim"))
-            if comparison.packed_on:
-                left.append((f"  blob packed on {app.glyphs.clean(comparison.packed_on)}", "dim"))
         if word:
             left.append((f" {app.glyphs.clean(word)}", "warn"))
         elif comparison is not None and comparison.problems:
@@ -145,16 +129,19 @@ class CompareScreen(ConsoleScreen):
         comparison = self._comparison
         if comparison is None:
             return
-        shown = [file for file in comparison.files if not self._differing or _is_different(file)]
+        shown = [file for file in comparison.files if not self._differing or is_different(file)]
         room = max(8, self.files.size.width - 13)
         self.files.header_pieces = ((fit(" FILE", room + 2), ""), ("FS ADB UCON", ""))
-        self.files.show([self._file_line(file, room) for file in shown])
+        lines = [self._file_line(file, room) for file in shown]
+        if comparison.blob_run is not None and not self._differing:
+            lines.append(line((f" {fit('(header, footer)', room + 11)}", "dim"), subject=BLOB_FRAME))
+        self.files.show(lines)
         self._show_head()
 
     def _file_line(self, file: FileComparison, room: int) -> Line:
         glyphs = self.console_app.glyphs
         pieces: list[Piece | str] = [
-            (f" {fit(glyphs.clean(file.name), room)} ", "strong" if _is_different(file) else "")
+            (f" {fit(glyphs.clean(file.name), room)} ", "strong" if is_different(file) else "")
         ]
         for store, width in ((Store.FILESYSTEM, 3), (Store.ARTDAQDB, 4), (Store.UCONDB, 4)):
             mark = file.marks.of(store)
@@ -172,35 +159,24 @@ class CompareScreen(ConsoleScreen):
         name, run = self.files.subject, self._run
         if name is None or run is None:
             self.diff.show([], [], [])
-            self.query_one("#file-head", OneLine).show([(" every file is the same" if self._differing else "", "good")])
+            self._tell_file([(" every file is the same" if self._differing else "", "good")], "")
             return
-        stores, original, options = PAIRS[self._chosen_pair()], self._original, self._options
-
-        def read(store: Store) -> list[str] | None:
-            try:
-                return self.archive.file_text(run, store, name, original=original).split("\n")
-            except ArchiveError as error:
-                if error.code is Code.NOT_FOUND:
-                    return None
-                raise
-
-        def both() -> Texts:
-            left, right = read(stores[0]), read(stores[1])
-            return Texts(name, left, right, compare(left or [], right or [], options))
-
-        self.fetch("text", both, lambda texts: self._show_text(texts, keep))
+        if name == BLOB_FRAME and self._comparison is not None:
+            self._show_text(frame_texts(self._comparison), keep)
+            return
+        pair, original, options = PAIRS[self._chosen_pair()], self._original, self._options
+        self.fetch(
+            "text",
+            lambda: read_texts(self.archive, run, name, pair, original=original, options=options),
+            lambda texts: self._show_text(texts, keep),
+        )
 
     def _chosen_pair(self) -> int:
-        """The stores to compare: those asked for, else the first two that both may have the file, else any one."""
-        if self._pair is not None:
-            return self._pair
-        file = next((file for file in self._files() if file.name == self.files.subject), None)
-        if file is None:
-            return 0
-        here = {store for store in Store if file.marks.of(store) is not Mark.MISSING}
-        full = [at for at, pair in enumerate(PAIRS) if set(pair) <= here]
-        some = [at for at, pair in enumerate(PAIRS) if set(pair) & here]
-        return next(iter((*full, *some)), 0)
+        """The stores to compare: those asked for, else the likeliest."""
+        return likely_pair(self._file(self.files.subject)) if self._pair is None else self._pair
+
+    def _file(self, name: str | None) -> FileComparison | None:
+        return next((file for file in self._files() if file.name == name), None)
 
     def _show_text(self, texts: Texts, keep: bool) -> None:
         if texts.name != self.files.subject:
@@ -214,19 +190,29 @@ class CompareScreen(ConsoleScreen):
         app, texts = self.console_app, self._texts
         if texts is None:
             return
+        if texts.name == BLOB_FRAME:
+            pieces: list[Piece] = [(" header and footer of the blob", "strong"), ("  no comparison counts them", "dim")]
+            self._tell_file(pieces, "")
+            return
         names = [STORE_NAMES[store] for store in PAIRS[self._chosen_pair()]]
         sides = f" {names[0]} {app.glyphs.both} {names[1]}"
         missing = [name for name, text in zip(names, (texts.left, texts.right), strict=True) if text is None]
         count = self.diff.differences
         said = f"not in {' nor '.join(missing)}" if missing else "the same" if not count else f"{count} differences"
         said = "1 difference" if said == "1 differences" else said
-        note = next((file.note for file in self._files() if file.name == texts.name), "")
+        file = self._file(texts.name)
+        note = file.note if file is not None else ""
         words = [word for word, on in (("original", self._original), *self._ignored()) if on]
         left: list[Piece] = [(f" {app.glyphs.clean(texts.name)}", "strong"), (sides, "dim")]
         left.append((f"  {said}", "good" if said == "the same" else "warn"))
         left.append((f"  {' '.join(words)}" if words else "", "key"))
-        left.append((f"  {app.glyphs.clean(note)}" if note else "", "dim"))
-        self.query_one("#file-head", OneLine).show(left)
+        self._tell_file(left, note)
+
+    def _tell_file(self, head: list[Piece], note: str) -> None:
+        self.query_one("#file-head", OneLine).show(head)
+        line_below = self.query_one("#file-note", OneLine)
+        line_below.display = bool(note)
+        line_below.show([(f" {self.console_app.glyphs.clean(note)}", "busy")])
 
     def _ignored(self) -> tuple[tuple[str, bool], ...]:
         options = self._options
@@ -266,7 +252,7 @@ class CompareScreen(ConsoleScreen):
         if self.diff.next_difference(step):
             return
         files = self.files
-        different = {file.name for file in self._files() if _is_different(file)}
+        different = {file.name for file in self._files() if is_different(file)}
         ahead = range(files.cursor + step, files.count if step > 0 else -1, step)
         at = next((n for n in ahead if files.lines_shown[n].subject in different), None)
         if at is None:
@@ -353,9 +339,3 @@ class CompareScreen(ConsoleScreen):
         if self.files.has_focus or self._texts is None:
             return str(self.files.subject or "")
         return "\n".join(self._texts.right or self._texts.left or [])
-
-
-def _is_different(file: FileComparison) -> bool:
-    """Whether somebody should look at a file; one that only the directory lacks was cleaned away or made up."""
-    marks = [file.marks.of(store) for store in Store]
-    return any(mark in DIFFERENT for mark in marks) or Mark.MISSING in marks[1:]

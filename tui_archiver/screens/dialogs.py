@@ -34,7 +34,40 @@ def _close(key: str, action: str, label: str, ident: str) -> Binding:
     return Binding(key, action, label, id=f"dialog.{ident}", tooltip=label)
 
 
-class AskingScreen(ModalScreen[Answer]):
+SCROLLING: list[BindingType] = [
+    _close("down", "scroll_text(1)", "Down", "down"),
+    _close("up", "scroll_text(-1)", "Up", "up"),
+    _close("pagedown", "scroll_text(10)", "Page down", "page_down"),
+    _close("pageup", "scroll_text(-10)", "Page up", "page_up"),
+]
+
+
+class Dialog(Vertical):
+    """The box of a dialog: as high as its text needs; where that is more than there is, the text scrolls."""
+
+    def on_mount(self) -> None:
+        """Fit the box to the screen, now and whenever that changes its size."""
+        self.screen.screen_layout_refresh_signal.subscribe(self, lambda _: self._fit())
+
+    def _fit(self) -> None:
+        body = self.query(".dialog-body")
+        if body:
+            rest = sum(child.outer_size.height for child in self.children if child is not body.first())
+            room = self.screen.size.height - self.gutter.height - rest
+            self.set_class(body.first().virtual_size.height > room, "full")
+
+
+class DialogScreen(ModalScreen[Answer]):
+    """A small screen on top of another."""
+
+    CSS_PATH = styles_path("dialogs.tcss")
+
+    def action_scroll_text(self, lines: int) -> None:
+        """Move the text."""
+        self.query_one(".dialog-body").scroll_relative(y=lines, animate=False)
+
+
+class AskingScreen(DialogScreen[Answer]):
     """A dialog with a line to type into; what is typed before the line is ready is not lost."""
 
     asks_for_text = True
@@ -43,6 +76,12 @@ class AskingScreen(ModalScreen[Answer]):
         super().__init__()
         self._early = ""
         self._ended_early = False
+
+    def typed_before(self, text: str) -> None:
+        """Take as the line's beginning what was typed before the question was made; a line feed ends the line."""
+        if self.asks_for_text:
+            self._early, ended, _ = text.partition("\n")
+            self._ended_early = bool(ended)
 
     async def on_mount(self) -> None:
         """Take over what was typed meanwhile."""
@@ -81,10 +120,10 @@ class AskingScreen(ModalScreen[Answer]):
 class ConfirmScreen(AskingScreen[bool]):
     """A question whose answer is no unless a person says yes; above ten runs yes is their count."""
 
-    CSS_PATH = styles_path("dialogs.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [
         _close("escape,n,enter", "answer(False)", "No", "no"),
         _close("y", "answer(True)", "Yes", "yes"),
+        *SCROLLING,
     ]
 
     def __init__(self, title: str, lines: Sequence[str], *, count: int = 0, word: str = "") -> None:
@@ -97,7 +136,7 @@ class ConfirmScreen(AskingScreen[bool]):
 
     def compose(self) -> ComposeResult:
         """Title, what it is about, and the way to say yes."""
-        with Vertical(classes="dialog"):
+        with Dialog():
             yield Static(text_block([self._title]), classes="dialog-title")
             with VerticalScroll(classes="dialog-body", can_focus=False):
                 yield Static(text_block(self._lines))
@@ -143,7 +182,6 @@ class Suggest(Suggester):
 class PromptScreen(AskingScreen[str | None]):
     """One line asked for at the bottom of the screen; None when it was left with escape."""
 
-    CSS_PATH = styles_path("dialogs.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [
         _close("escape", "cancel", "Leave it", "cancel"),
         _close("tab", "complete", "Complete the word", "complete"),
@@ -222,16 +260,15 @@ class PromptScreen(AskingScreen[str | None]):
             self._taken(event.value)
 
 
-class TextScreen(ModalScreen[None]):
+class TextScreen(DialogScreen[None]):
     """A text to read: help, a plan that holds nothing, a report."""
 
-    CSS_PATH = styles_path("dialogs.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [
         _close("escape,q,enter,question_mark,f1", "close", "Close", "close"),
-        _close("down,j", "scroll(1)", "Down", "down"),
-        _close("up,k", "scroll(-1)", "Up", "up"),
-        _close("pagedown,space", "scroll(10)", "Page down", "page_down"),
-        _close("pageup", "scroll(-10)", "Page up", "page_up"),
+        _close("j", "scroll_text(1)", "Down", "next"),
+        _close("k", "scroll_text(-1)", "Up", "previous"),
+        _close("space", "scroll_text(10)", "Page down", "page"),
+        *SCROLLING,
     ]
 
     def __init__(self, title: str, lines: Sequence[str]) -> None:
@@ -241,7 +278,7 @@ class TextScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Title, text, how to close."""
-        with Vertical(classes="dialog tall"):
+        with Dialog(classes="broad"):
             yield Static(text_block([self._title]), classes="dialog-title")
             with VerticalScroll(classes="dialog-body", can_focus=False):
                 yield Static(text_block(self._lines))
@@ -250,7 +287,3 @@ class TextScreen(ModalScreen[None]):
     def action_close(self) -> None:
         """Back."""
         self.dismiss(None)
-
-    def action_scroll(self, lines: int) -> None:
-        """Move the text."""
-        self.query_one(".dialog-body").scroll_relative(y=lines, animate=False)

@@ -41,7 +41,7 @@ RESULT_STYLE = {
 
 
 class JobsScreen(ConsoleScreen):
-    """Jobs above; below the chosen one's workers, its runs that did not go well, and its log."""
+    """Jobs above; below what the chosen one's workers do now, its runs that did not go well, and its log."""
 
     CSS_PATH = styles_path("jobs.tcss")
     BINDINGS = bindings("jobs")
@@ -65,6 +65,7 @@ class JobsScreen(ConsoleScreen):
         """List and detail."""
         glyphs = self.console_app.glyphs
         yield PieceList(glyphs, id="jobs")
+        yield PieceList(glyphs, id="job-now", cursor=False)
         yield PieceList(glyphs, id="job-detail")
 
     @property
@@ -91,11 +92,9 @@ class JobsScreen(ConsoleScreen):
 
     def _show_list(self) -> None:
         view = self.table
-        width = view.size.width or 80
-        bar = 10 if width < 100 else 24
-        title = (
-            f" {'JOB':>4} {'KIND':<8} {'STATE':<10} {'PROGRESS':<{bar + 10}} {'FAILED':>6}  STARTED   TOOK/LEFT  WHO"
-        )
+        bar = 24 if (view.size.width or 80) >= 100 else 0
+        progress = f"{'PROGRESS':<{bar + 10}}"
+        title = f" {'JOB':>4} {'KIND':<8} {'STATE':<10} {progress} {'FAILED':>6}  STARTED   TOOK/LEFT  WHO"
         view.header_pieces = ((title, ""),)
         jobs = sorted(self.console_app.jobs.values(), key=lambda job: -job.job)
         view.show(
@@ -116,8 +115,8 @@ class JobsScreen(ConsoleScreen):
         return line(
             (f" {job.job:>4} {glyphs.clean(job.kind):<8} ", "strong"),
             (f"{job.state.value:<10} ", STATE_STYLE[job.state]),
-            (glyphs.bar(done, job.total, bar), "busy" if job.state in ACTIVE else "dim"),
-            (f" {f'{done}/{job.total}':<9}", ""),
+            (glyphs.bar(done, job.total, bar) if bar else "", "busy" if job.state in ACTIVE else "dim"),
+            (f"{' ' if bar else ''}{f'{done}/{job.total}':<{9 if bar else 10}}", ""),
             (f" {job.failed or '':>6}  ", "bad"),
             (f"{started:<8}  ", "dim"),
             (fit(span, 10), "dim"),
@@ -134,6 +133,7 @@ class JobsScreen(ConsoleScreen):
     def _load(self) -> None:
         job = self.job
         if job is None:
+            self.query_one("#job-now", PieceList).show([])
             self.query_one("#job-detail", PieceList).show([])
             return
         number = job.job
@@ -152,16 +152,15 @@ class JobsScreen(ConsoleScreen):
         job = self.job
         if job is None:
             return
-        view = self.query_one("#job-detail", PieceList)
         glyphs = self.console_app.glyphs
-        lines = [
+        now = [
             line((f" {glyphs.clean(job.kind, 12)} {job.job}: {glyphs.clean(job.message) or job.state.value}", "strong"))
         ]
         for worker, _, doing in (text.partition(" ") for text in job.workers):
-            lines.append(line((f"   worker {glyphs.clean(worker.removeprefix('w'))}  ", "dim"), glyphs.clean(doing)))
-        lines += self._outcome_lines()
-        lines += [self._event_line(event) for event in self._log]
-        view.show(lines, follow=self._following)
+            now.append(line((f"   worker {glyphs.clean(worker.removeprefix('w'))}  ", "dim"), glyphs.clean(doing)))
+        self.query_one("#job-now", PieceList).show(now)
+        lines = [*self._outcome_lines(), *(self._event_line(event) for event in self._log)]
+        self.query_one("#job-detail", PieceList).show(lines, follow=self._following)
 
     def _outcome_lines(self) -> list[Line]:
         """Counts by result, and each run that did not end well."""
@@ -250,4 +249,4 @@ class JobsScreen(ConsoleScreen):
 
     def copy_text(self) -> str:
         """The job's detail as text."""
-        return self.query_one("#job-detail", PieceList).text
+        return "\n".join(self.query_one(part, PieceList).text for part in ("#job-now", "#job-detail"))

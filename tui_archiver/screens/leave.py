@@ -6,14 +6,11 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from runarchive.errors import ExitCode
 from runarchive.model import RunState
-from tui_archiver.screens.base import styles_path
-from tui_archiver.screens.dialogs import text_block
+from tui_archiver.screens.dialogs import Dialog, DialogScreen, text_block
 
 if TYPE_CHECKING:
     from tui_archiver.app import ConsoleApp
@@ -21,17 +18,16 @@ if TYPE_CHECKING:
 IN_HAND = (RunState.IMPORTING, RunState.MIGRATING)
 
 
-class LeaveScreen(ModalScreen[None]):
+class LeaveScreen(DialogScreen[None]):
     """Waits for the runs in hand, naming them; a second `q` leaves them to the next start."""
 
-    CSS_PATH = styles_path("dialogs.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q,ctrl+c", "now", "Leave at once", id="leave.now", tooltip="Leave the runs in hand to the next start"),
     ]
 
     def compose(self) -> ComposeResult:
         """What is waited for."""
-        with Vertical(classes="dialog"):
+        with Dialog():
             yield Static(text_block(["Finishing the runs in hand"]), classes="dialog-title")
             yield Static(id="in-hand")
             yield Static(text_block(["q leaves them to the next start"]), classes="dialog-hint")

@@ -130,18 +130,14 @@ def job_pace(job: Job) -> str:
 class EventLine(OneLine):
     """The newest event that a person should see, or what the console has to say itself."""
 
-    def tell(self, event: Event | None) -> None:
-        """Show this event."""
+    def tell(self, event: Event | None, *, own: bool = False) -> None:
+        """Show this event; what the console says itself stands out."""
         if event is None:
             self.show([(" ", "")])
             return
         run, message = run_and_text(event)
-        text = self.glyphs.clean(message, 300)
-        self.show([(f" {clock(event.at)} ", "dim"), (run, "strong"), (text, SEVERITY_STYLE[event.severity])])
-
-    def say(self, text: str, style: str = "") -> None:
-        """Show the console's own words."""
-        self.show([(f" {self.glyphs.clean(text, 300)}", style)])
+        style = SEVERITY_STYLE[event.severity] or ("strong" if own else "")
+        self.show([(f" {clock(event.at)} ", "dim"), (run, "strong"), (self.glyphs.clean(message, 300), style)])
 
 
 def run_and_text(event: Event) -> tuple[str, str]:

@@ -39,6 +39,7 @@ class Sides:
     export: Export | None = None
     configuration: str = ""
     packed_on: str = ""
+    blob_run: int | None = None
     problems: list[str] = field(default_factory=list)
     failed: set[Store] = field(default_factory=set)
 
@@ -101,7 +102,7 @@ def _read_ucondb(context: Context, evidence: Evidence, sides: Sides) -> None:
             raise
         blob = unpack(data)
     sides.ucondb = {name: content.decode("utf-8", "surrogateescape") for name, content in blob.files}
-    sides.packed_on = blob.packed_on
+    sides.packed_on, sides.blob_run = blob.packed_on, blob.run
     if blob.run != evidence.run:
         sides.problems.append(f"the blob's header names run {blob.run}")
     sides.problems += list(blob.ambiguities)
@@ -120,7 +121,10 @@ def compare_run(context: Context, evidence: Evidence) -> Comparison:
             for name, reason in sides.prepared.conversion.refused
         ]
     marks = Marks(*(_worst(store, files, sides) for store in Store))
-    return Comparison(evidence.run, marks, tuple(files), sides.configuration, tuple(sides.problems), sides.packed_on)
+    problems = tuple(sides.problems)
+    return Comparison(
+        evidence.run, marks, tuple(files), sides.configuration, problems, sides.packed_on, sides.blob_run
+    )
 
 
 def _order(name: str) -> tuple[bool, str]:

@@ -176,7 +176,8 @@ class FileComparison:
 class Comparison:
     """One run across the three stores: worst mark, then file by file, by name.
 
-    `packed_on` is what the blob's header and footer say, which no comparison counts; empty without a blob.
+    `blob_run` and `packed_on` are what the blob's header and footer say, which no comparison counts; nothing without a
+    blob.
     """
 
     run: int
@@ -185,6 +186,7 @@ class Comparison:
     configuration: str = ""
     problems: tuple[str, ...] = ()
     packed_on: str = ""
+    blob_run: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
