@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from runarchive.artdaqdb.store import open_store
+from runarchive.artdaqdb.store import NewDocument, open_store
 from runarchive.config import load_config
 from runarchive.ledger.state_files import read_failure_log
 from runarchive.model import RunState, Store
 from runarchive.ucondb.blob import unpack
-from runarchive.ucondb.embedded import EmbeddedServer
+from runarchive.ucondb.embedded import EmbeddedServer, open_client
 from tests.archiver_site import Site
 from tests.http_faults import Fault, FaultyProxy, Message, corrupt_answer, lose_answer, pass_on
 
@@ -55,6 +55,28 @@ def test_s7_odd_names_stop_nothing(site: Site) -> None:
     (site.records / "0012").mkdir()
     assert site.run().code == 0
     assert site.held(Store.UCONDB) == {1000}
+
+
+def test_s7_a_number_too_large_for_a_run_is_none_in_any_place(each_site: Site) -> None:
+    (run,) = each_site.make(1)
+    huge = "9" * 20
+    (each_site.records / huge).mkdir()
+    config = load_config(each_site.config_file)
+    store = open_store(config.artdaq_db.database_uri)
+    name = f"{huge}/other"
+    store.insert([NewDocument("SystemLayout", "schema", name, name, 1, "main: { }\n")])
+    store.close()
+    client = open_client(
+        config.ucon_db.server_url, "test01", "configuration", user="writer", password="secret-of-the-writer"
+    )
+    client.put(int(huge), b"x")
+    client.close()
+    each_site.work.mkdir()
+    (each_site.work / "import_failures.log").write_text(f"{huge}\n")
+    for flag in ("--report-status", "--retry-failed-import", "--recover-import-state"):
+        assert each_site.run(flag).code == 0, flag
+    assert each_site.run().code == 0
+    assert each_site.states() == {run: RunState.ARCHIVED}
 
 
 def test_row_060_start_and_stop_times_are_in_runhistory2(each_site: Site) -> None:

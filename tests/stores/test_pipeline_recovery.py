@@ -42,13 +42,18 @@ def test_a_lost_state_file_is_rebuilt(site: Site, capsys: pytest.CaptureFixture[
     assert not preview["applied"]
     assert {"name": "last_contiguous_run", "now": "0", "stores": "1002"} in preview["lines"]
     assert any("cannot be read" in problem for problem in preview["problems"])
-    assert any("run 1003 holds" in problem for problem in preview["problems"])
+    assert any("run 1003 holds" in note for note in preview["notes"])
     assert state.read_text() == "{broken", "a preview writes nothing"
     assert main(["-c", str(site.config_file), "recover", "import", "--apply", "--json"]) == 0
     assert json.loads(state.read_text()) == {"last_contiguous_run": 1002, "last_attempted_run": 1004}
     assert log.read_text() == "1003\n"
     [kept] = site.work.glob("importer_state.json.before-*")
     assert kept.read_text() == "{broken"
+    capsys.readouterr()
+    assert main(["-c", str(site.config_file), "recover", "import", "--json"]) == 0
+    assert not json.loads(capsys.readouterr().out)["differs"], "a run that holds the state is no difference"
+    assert main(["-c", str(site.config_file), "recover", "import"]) == 0
+    assert "nothing differs from the stores" in capsys.readouterr().err
 
 
 def test_the_ledger_is_rebuilt_and_keeps_what_people_decided(site: Site) -> None:

@@ -27,7 +27,7 @@ from runarchive.ucondb.blob import pack
 from runarchive.ucondb.body import Checksums, PutKind
 from runarchive.ucondb.client import UconClient
 from runarchive.ucondb.embedded import open_client
-from runarchive.ucondb.listing import ListingCache, UconVersion, make_listing, merge, read_json_array, run_of
+from runarchive.ucondb.listing import ListingCache, UconVersion, make_listing, merge, read_json_array
 from runarchive.ucondb.server.app import UconApp
 from runarchive.ucondb.server.running import RunningServer
 from runarchive.ucondb.server.sqlite_storage import SqliteStorage
@@ -253,15 +253,6 @@ def test_an_address_that_is_none_is_said_so_without_its_password(url: str) -> No
         open_client(url, "f", "o")
     assert "ucon_db.server_url" in caught.value.message
     assert "hidden" not in caught.value.message
-
-
-@pytest.mark.parametrize(
-    ("key", "run"),
-    [("12000", 12000), ("0", 0), (None, None), ("", None), ("012", None), ("²", None), ("12 ", None), ("-1", None),
-     ("1e3", None), ("١٢", None), ("run12", None)],
-)
-def test_a_run_number_is_a_plain_decimal_number(key: str | None, run: int | None) -> None:
-    assert run_of(key) == run
 
 
 _versions = st.builds(

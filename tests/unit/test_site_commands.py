@@ -102,7 +102,15 @@ def test_locks_shows_and_breaks(config: Path, tmp_path: Path, capsys: pytest.Cap
     assert "--yes" in said
     assert call(config, capsys, "--read-only", "locks", "break", "--yes")[0] == 77
     assert not lock.removed()
-    assert call(config, capsys, "locks", "break", "--yes")[0] == 0
+    config.write_text(config.read_text().replace("app: {", "app: {read_only: true, "))
+    assert call(config, capsys, "locks", "break", "--yes")[0] == 77
+    assert call(config, capsys, "jobs", "cancel", str(job))[0] == 77
+    config.write_text(config.read_text().replace("read_only: true, ", ""))
+    code, out, _ = call(config, capsys, "locks", "break", "--yes", "--json")
+    broken = json.loads(out)
+    assert (code, broken["broken"]) == (0, True)
+    assert f"(job {job}, import 0/3)" in broken["holder"]
+    assert json.loads(call(config, capsys, "locks", "break", "--yes", "--json")[1])["broken"] is False
     assert lock.removed()
     assert ledger.jobs.progress(job) == 1
     lock.release()
@@ -122,7 +130,9 @@ def test_jobs_lists_cancels_and_says_what_it_cannot(
     (listed,) = json.loads(call(config, capsys, "jobs", "--json")[1])["jobs"]
     assert (listed["job"], listed["state"], listed["done"]) == (job, "running", 1)
     assert call(config, capsys, "--read-only", "jobs", "cancel", str(job))[0] == 77
-    assert call(config, capsys, "jobs", "cancel", str(job))[0] == 0
+    code, out, _ = call(config, capsys, "jobs", "cancel", str(job), "--json")
+    assert code == 0
+    assert (json.loads(out)["job"], json.loads(out)["asked_to_stop"]) == (job, True)
     assert ledger.jobs.progress(job) == 1
     ledger.jobs.end(job, JobState.CANCELLED)
     code, _, said = call(config, capsys, "jobs", "cancel", str(job))
@@ -130,6 +140,34 @@ def test_jobs_lists_cancels_and_says_what_it_cannot(
     assert "does not run any more" in said
     assert call(config, capsys, "jobs", "cancel", "99")[0] == 1
     ledger.close()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(f"{noun} {'9' * 30}" for noun in ("run", "explain", "waive --reason x", "import", "retry", "verify")),
+        *(f"{noun} 9999999999999999999" for noun in ("run", "compare", "jobs cancel", "records restore --out z")),
+        *(f"import {runs}" for runs in ("x", "1-", "-1", "2-1", ",", "1:2", "1..2", "²", "01", "1-2-3")),
+        *("import --limit -1", "import --workers -1", "import --workers 1000", "import --wait -1", "import --wait nan"),
+        *("jobs --limit -1", "scrub --rate nan", "scrub --rate -1", "scrub --limit x", "demo --headless --runs -1"),
+        *("verify --sample 0", "verify --sample 101%", "verify --sample nan", "verify --sample 5% 1000"),
+        *("recover", "recover all", "artdaqdb", "ucondb", "blob", "records", "fhicl", "nonsense"),
+        *("run", "explain", "waive 5", "runs --filter run:x", "runs --filter attempts:x"),
+    ],
+)
+def test_wrong_usage_is_64(words: str, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        code = call(config, capsys, *words.split())[0]
+    except SystemExit as left:
+        code = int(left.code or 0)
+    assert code == 64
+
+
+@pytest.mark.parametrize("word", ["", " ", ",", " , "])
+def test_an_empty_run_number_is_not_every_run(word: str, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, said = call(config, capsys, "import", word)
+    assert code == 64
+    assert "no run is named" in said
 
 
 def test_jobs_follow_tells_what_happens_until_nothing_runs(config: Path, tmp_path: Path) -> None:
@@ -160,14 +198,21 @@ def test_jobs_follow_tells_what_happens_until_nothing_runs(config: Path, tmp_pat
         ("A=1\nB=${A}2\n# c\n\n", {"A": "1", "B": "12"}),
         (r'A="say \"hi\""', {"A": 'say "hi"'}),
         (r"A=a\ b", {"A": "a b"}),
+        (r'A="pa\$HOME"', {"A": "pa$HOME"}),
+        (r"A=pa\$HOME\`", {"A": "pa$HOME`"}),
+        (r'A="a\b\\c"', {"A": r"a\b\c"}),
+        ("A=x'y z'\"$HOME\"#w", {"A": "xy z/home/daq#w"}),
         ("A=", {"A": ""}),
+        ("A= # nothing", {"A": ""}),
     ],
 )
 def test_archiver_env_means_what_a_shell_would_make_of_it(text: str, expected: dict[str, str]) -> None:
     assert read_env(text, {"HOME": "/home/daq"}) == (expected, ())
 
 
-@pytest.mark.parametrize("line", ["A=$(rm -rf /)", "A=`id`", 'A="open', "A=a b", "rm -rf /", "2A=1"])
+@pytest.mark.parametrize(
+    "line", ["A=$(rm -rf /)", "A=`id`", 'A="open', "A=a b", "rm -rf /", "2A=1", "A=1; rm x", "A=a&b"]
+)
 def test_what_is_no_assignment_is_passed_over_and_said(line: str) -> None:
     found, problems = read_env(f"B=1\n{line}\n", {})
     assert found == {"B": "1"}

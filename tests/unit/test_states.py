@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runarchive.errors import TAXONOMY, Code
-from runarchive.model import Failure, Mark, Phase, RunState, Stage, Store
+from runarchive.model import LARGEST_RUN, Failure, Mark, Phase, RunState, Stage, Store, run_number
 from runarchive.pipeline.evidence import (
     Evidence,
     FailureEvidence,
@@ -247,3 +247,15 @@ def test_a_large_database_that_lists_no_times_says_nothing_against_a_verdict() -
     assert configuration_names(timed) == ("7/a",)
 
 
+@pytest.mark.parametrize(
+    ("text", "run"),
+    [
+        ("12000", 12000),
+        ("0", 0),
+        (str(LARGEST_RUN), LARGEST_RUN),
+        *((text, None) for text in ("", "012", "00", "²", "12 ", "-1", "+1", "1e3", "1_0", "١٢", "run12")),
+        *((text, None) for text in (str(LARGEST_RUN + 1), "9" * 20, "9" * 5000)),
+    ],
+)
+def test_a_run_number_is_a_plain_decimal_number_that_every_store_can_keep(text: str, run: int | None) -> None:
+    assert run_number(text) == run

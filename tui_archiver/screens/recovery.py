@@ -97,6 +97,7 @@ class RecoveryScreen(ConsoleScreen):
                 )
             )
         lines += [line((f" ! {clean(problem)}", "bad")) for problem in preview.problems]
+        lines += [line((f"   {clean(note)}", "")) for note in preview.notes]
         lines += [line((f"   would write {clean(place)}", "dim")) for place in preview.writes]
         view.show(lines)
 

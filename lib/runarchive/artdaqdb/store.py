@@ -9,7 +9,7 @@ from typing import Protocol
 
 from runarchive.errors import ArchiveError, Code
 from runarchive.fhicl.pairs import Pairs
-from runarchive.model import Phase, Store
+from runarchive.model import Phase, Store, run_number
 
 RUN_HISTORY = "RunHistory"
 SYSTEM_LAYOUT = "SystemLayout"
@@ -17,7 +17,7 @@ SYSTEM_METADATA = "SystemMetadata"
 NOT_PROVIDED = "notprovided"
 """The library's literal for a name nobody gave; stored as a real name, hidden in lists."""
 
-_RUN_PREFIX = re.compile(r"\s*(\d+)/")
+_RUN_PREFIX = re.compile(r"\s*([0-9]+)/")
 _BAD_IN_NAME = re.compile(r'["\\\x00-\x1f\x7f]')
 _OID = re.compile(r"[0-9a-f]{24}")
 _COLLECTION = re.compile(r"[A-Za-z0-9_.-]+")
@@ -153,7 +153,7 @@ class ArtdaqStore(Protocol):
 def run_of(configuration: str) -> int | None:
     """The run number of a configuration name `<run>/<name>`, or None."""
     found = _RUN_PREFIX.match(configuration)
-    return int(found[1]) if found else None
+    return run_number(found[1].lstrip("0") or "0") if found else None
 
 
 def listing_order(configurations: Sequence[StoredConfiguration]) -> tuple[StoredConfiguration, ...]:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from runarchive.artdaqdb.store import ArtdaqStore, Finding, StoredConfiguration, open_store
 from runarchive.clean import clean
+from runarchive.cli.numbers import RUN
 from runarchive.cli.output import emit, emit_json, talk
+from runarchive.cli.refusing import refuse_read_only
 from runarchive.errors import ArchiveError, Code, ExitCode, UsageError
 from runarchive.model import Phase, Store
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from runarchive.config import Config
 
 Action = Callable[[argparse.Namespace, ArtdaqStore], int]
+
+WRITING = frozenset({"import", "reindex", "copy"})
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     imported.add_argument("--originals", choices=("always", "needed", "never"), help="else the config's, or always")
     imported.add_argument("--schema", metavar="DIR", type=Path, help="directory of schema.fcl; else the config's")
     exported = add("export", "write a run's documents as FHiCL files")
-    exported.add_argument("run", metavar="RUN", nargs="?", type=int)
+    exported.add_argument("run", metavar="RUN", nargs="?", type=RUN)
     exported.add_argument("--all", action="store_true", help="every run, each in a directory of its number")
     exported.add_argument("--out", metavar="DIR", type=Path, required=True)
     exported.add_argument("--configuration", metavar="NAME", help="where a run has several, or for what is no run")
@@ -54,8 +58,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run one sub-command; closes the store whatever happens."""
-    if args.read_only and args.action in {"import", "reindex", "copy"}:
-        raise ArchiveError(Code.READ_ONLY, f"artdaqdb {args.action} writes, and --read-only was given")
+    if args.action in WRITING:
+        refuse_read_only(args, f"artdaqdb {args.action} writes")
     with closing(_open(args)) as store, _only_writer(args):
         return ACTIONS[args.action](args, store)
 
@@ -80,8 +84,8 @@ def _open(args: argparse.Namespace) -> ArtdaqStore:
     if args.uri:
         return open_store(args.uri)
     config = _config(args)
-    if config.app.read_only and args.action in {"import", "reindex", "copy"}:
-        raise ArchiveError(Code.READ_ONLY, f"artdaqdb {args.action} writes, and the config says read_only")
+    if args.action in WRITING:
+        refuse_read_only(args, f"artdaqdb {args.action} writes", config=config.app.read_only)
     section = config.artdaq_db
     return open_store(
         section.database_uri,
@@ -193,8 +197,8 @@ def _import_directory(
 
     run = run_of_directory(directory)
     if run is None:
-        message = f"{directory} is not named by a run number"
-        raise ArchiveError(Code.BAD_NAME, message, store=Store.FILESYSTEM, phase=Phase.READ)
+        message, hint = f"{directory} is not named by a run number", "give the directory of a run record"
+        raise ArchiveError(Code.BAD_NAME, message, store=Store.FILESYSTEM, phase=Phase.READ, hint=hint)
     record = whole(read_record(directory, run))
     if record.is_empty:
         raise ArchiveError(Code.NOT_FOUND, f"{directory} is empty", store=Store.FILESYSTEM, phase=Phase.READ, run=run)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from runarchive.clean import clean
 from runarchive.cli.numbers import RUN
-from runarchive.cli.output import emit, emit_json, talk
+from runarchive.cli.output import emit, emit_json, talk, unreadable
 from runarchive.errors import ArchiveError, Code, ConfigError, ExitCode
 from runarchive.model import Phase, Store, Verdict
 from runarchive.ucondb.blob import Blob, File, pack, read_directory, unpack, write_directory
@@ -132,4 +132,4 @@ def _read(file: Path) -> bytes:
     try:
         return sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
-        raise ArchiveError(Code.UNREADABLE_FILE, f"cannot read {file}: {error.strerror}") from error
+        raise unreadable(str(file), error) from error

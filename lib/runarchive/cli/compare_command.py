@@ -5,53 +5,96 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from runarchive.archive import Archive, Comparison, FileComparison
 from runarchive.clean import clean
-from runarchive.cli.opening import expand, look, marks_json, open_archive, parse_runs
-from runarchive.cli.output import emit, emit_json
-from runarchive.errors import ArchiveError, ExitCode, UsageError
+from runarchive.cli.numbers import RUN
+from runarchive.cli.opening import Selection, expand, look, marks_json, open_archive, parse_runs
+from runarchive.cli.output import emit, emit_json, talk
+from runarchive.errors import ArchiveError, Code, ExitCode, UsageError
 from runarchive.model import Mark, Store
+from runarchive.ucondb.blob import write_directory
 
 PAIRS = ((Store.FILESYSTEM, Store.ARTDAQDB), (Store.ARTDAQDB, Store.UCONDB))
 TROUBLE = frozenset({Mark.DIFFERS, Mark.ERROR, Mark.MISSING, Mark.PARTIAL})
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add RUNS, --show-diff and what a difference may be."""
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="run numbers and ranges")
+    """Add RUNS or a range, what a difference may be, and where to leave what was compared."""
+    parser.add_argument("runs", nargs="*", metavar="RUN", help="run numbers and ranges")
+    parser.add_argument("--start", type=RUN, metavar="N", help="with --end M: every run from N to M that is known")
+    parser.add_argument("--end", type=RUN, metavar="M")
     parser.add_argument("--show-diff", action="store_true", help="print the lines that differ")
     parser.add_argument("--ignore-case", action="store_true")
     parser.add_argument("--ignore-all-space", action="store_true")
     parser.add_argument("--ignore-blank-lines", action="store_true")
     parser.add_argument("--ignore-matching-lines", metavar="RE", action="append", default=[])
     parser.add_argument("--ignore-files", metavar="A,B", default="", help="file names to leave out, by commas")
+    parser.add_argument("--artdaqdb-dir", type=Path, metavar="DIR", help="leave artdaqDB's files in DIR/run_N")
+    parser.add_argument("--ucondb-dir", type=Path, metavar="DIR", help="leave UconDB's files in DIR/run_N")
+    parser.add_argument("--with-fhicl-dump", action="store_true", help="no effect: canonical texts are compared anyway")
+    parser.add_argument("-v", "--verbose", action="store_true", help="say which run is being compared")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the marks of every file; 1 where any store lacks or changes anything, 75 where one could not be asked."""
     view = View(args)
-    selection = parse_runs(args.runs)
+    selection = _selection(args)
     answers: list[dict[str, Any]] = []
-    fine = True
+    different: list[int] = []
     with open_archive(args) as archive:
         look(archive)
-        for number in expand(selection, archive) or ():
+        numbers = expand(selection, archive)
+        for place, number in enumerate(numbers, 1):
+            if args.verbose:
+                talk(f"[{place}/{len(numbers)}] run {number}")
             found = archive.compare(number)
             files = [view.judge(archive, found, file) for file in found.files if view.wants(file)]
-            same = not found.problems and all(_is_fine(file, found) for file in files) and bool(files)
-            fine = fine and same
+            if found.problems or not files or not all(_is_fine(file, found) for file in files):
+                different.append(number)
             answers.append(as_data(found, files))
             if not args.json:
                 _print(archive, found, files, view)
+            for store, directory in ((Store.ARTDAQDB, args.artdaqdb_dir), (Store.UCONDB, args.ucondb_dir)):
+                if directory is not None:
+                    _leave(archive, found, store, directory / f"run_{number}")
         unreachable = archive.unreachable()
     if args.json:
         emit_json(answers[0] if len(answers) == 1 else {"runs": answers})
+    talk(_summary(len(answers), different))
     if unreachable is not None:
         return unreachable.exit_code
-    return ExitCode.DONE if fine else ExitCode.FAILED
+    return ExitCode.DONE if answers and not different else ExitCode.FAILED
+
+
+def _selection(args: argparse.Namespace) -> Selection:
+    """The runs that the arguments name, as ranges; raises UsageError where they name none, or name them twice."""
+    both = args.start is not None and args.end is not None
+    if both == bool(args.runs) or (args.start is None) != (args.end is None):
+        raise UsageError("name runs, or a range by --start N --end M")
+    return parse_runs([f"{args.start}-{args.end}"] if both else args.runs) or ()
+
+
+def _leave(archive: Archive, found: Comparison, store: Store, directory: Path) -> None:
+    """Write what one store holds of a run into a directory, in place of what an earlier comparison left there."""
+    names = [file.name for file in found.files if file.marks.of(store) not in (Mark.MISSING, Mark.ERROR)]
+    texts = [(name, archive.file_text(found.run, store, name)) for name in names]
+    try:
+        if directory.is_dir():
+            shutil.rmtree(directory)
+    except OSError as error:
+        raise ArchiveError(Code.PERMISSION, f"{directory} cannot be written anew: {error}") from error
+    write_directory([(name, text.encode("utf-8", "surrogateescape")) for name, text in texts], directory)
+
+
+def _summary(count: int, different: Sequence[int]) -> str:
+    shown = ", ".join(map(str, different[:10])) + (", …" if len(different) > 10 else "")
+    same = f"{count} run{'s' if count != 1 else ''} compared: {count - len(different)} the same"
+    return same + (f", {len(different)} differ{'s' if len(different) == 1 else ''} ({shown})" if different else "")
 
 
 def _is_fine(file: FileComparison, found: Comparison) -> bool:
@@ -81,7 +124,7 @@ class View:
         self._case = args.ignore_case
         self._space = args.ignore_all_space
         self._blank = args.ignore_blank_lines
-        self._names = frozenset(filter(None, args.ignore_files.split(",")))
+        self._names = frozenset(filter(None, map(str.strip, args.ignore_files.split(","))))
         self.show_diff = args.show_diff
         try:
             self._matching = [re.compile(pattern) for pattern in args.ignore_matching_lines]
@@ -131,7 +174,8 @@ class View:
 def _print(archive: Archive, found: Comparison, files: Sequence[FileComparison], view: View) -> None:
     marks = " ".join(found.marks.of(store).glyph for store in Store)
     emit(f"run {found.run}  {marks}  {clean(found.configuration)}")
-    for problem in found.problems:
+    problems = found.problems or (() if found.files else ("no store and no directory holds it",))
+    for problem in problems:
         emit(f"  ! {clean(problem)}")
     for file in files:
         marks = " ".join(file.marks.of(store).glyph for store in Store)

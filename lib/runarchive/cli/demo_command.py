@@ -9,9 +9,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from runarchive.archive import Archive, JobKind, JobOptions
+from runarchive.cli.numbers import COUNT
 from runarchive.cli.opening import exit_code, graceful
 from runarchive.cli.output import emit, emit_json, talk
-from runarchive.errors import ArchiveError, Code, UsageError, cannot_write
+from runarchive.cli.refusing import refuse_read_only
+from runarchive.errors import cannot_write
 from runarchive.model import Mark, RunState, Stage
 
 RUNNING_FOR = timedelta(minutes=40)
@@ -40,7 +42,7 @@ REAL = "real"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add --headless, --runs, --dir and --stores."""
     parser.add_argument("--headless", action="store_true", help="import, migrate and verify without a screen")
-    parser.add_argument("--runs", type=int, default=50, metavar="N", help="how many run records (50)")
+    parser.add_argument("--runs", type=COUNT, default=50, metavar="N", help="how many run records (50)")
     parser.add_argument("--dir", type=Path, metavar="DIR", help="where everything goes; else a new temporary directory")
     parser.add_argument("--size", choices=("small", "medium", "large"), default="small", help="of each record (small)")
     parser.add_argument(
@@ -53,8 +55,6 @@ def prepare_demo(args: argparse.Namespace) -> Path:
 
     Raises UsageError, ArchiveError where the directory cannot be written.
     """
-    if args.runs < 0:
-        raise UsageError("--runs needs a number of runs")
     root = (args.dir or Path(tempfile.mkdtemp(prefix="tui-archiver-demo-"))).absolute()
     config = root / "config.yaml"
     try:
@@ -108,8 +108,7 @@ def _start_real(root: Path, config: Path) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Import, migrate and verify the demo's records without a screen."""
-    if args.read_only:
-        raise ArchiveError(Code.READ_ONLY, "refused: the demo writes, and --read-only is given")
+    refuse_read_only(args, "the demo writes")
     began = time.monotonic()
     config = prepare_demo(args)
     with Archive.open(config, writable=True, actor="demo") as archive:

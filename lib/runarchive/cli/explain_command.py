@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from runarchive.clean import clean
+from runarchive.cli.numbers import RUN
 from runarchive.cli.opening import look, open_archive, run_json
 from runarchive.cli.output import emit, emit_json
 from runarchive.errors import ExitCode
@@ -12,7 +13,7 @@ from runarchive.errors import ExitCode
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the run number and --no-look."""
-    parser.add_argument("number", type=int, metavar="N", help="run number")
+    parser.add_argument("number", type=RUN, metavar="N", help="run number")
     parser.add_argument("--no-look", action="store_true", help="tell what the ledger remembers, ask no store")
 
 

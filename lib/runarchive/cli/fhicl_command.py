@@ -11,7 +11,8 @@ from typing import Any
 from runarchive.clean import clean
 from runarchive.cli.main import common_options
 from runarchive.cli.numbers import RUN
-from runarchive.cli.output import emit, emit_json, talk
+from runarchive.cli.output import emit, emit_json, talk, unreadable
+from runarchive.cli.refusing import refuse_read_only
 from runarchive.errors import ArchiveError, Code, ExitCode, UsageError, cannot_write
 from runarchive.model import Phase
 
@@ -55,8 +56,7 @@ def _read(name: str) -> bytes:
     try:
         return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
-        hint = "correct the name" if isinstance(error, FileNotFoundError | IsADirectoryError) else ""
-        raise ArchiveError(Code.UNREADABLE_FILE, f"{name} cannot be read: {error.strerror}", hint=hint) from None
+        raise unreadable(name, error) from None
 
 
 def _write_exactly(text: str) -> None:
@@ -129,8 +129,7 @@ def _convert(args: argparse.Namespace) -> int:
     from runarchive.fhicl.convert import Dialect, convert_record
     from runarchive.records_dir import read_record
 
-    if args.read_only:
-        raise ArchiveError(Code.READ_ONLY, "fhicl convert writes files, and --read-only is given", phase=Phase.WRITE)
+    refuse_read_only(args, "fhicl convert writes files")
     if not args.directory.is_dir():
         raise UsageError(f"{args.directory} is no directory")
     number = _run_number(args)

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from runarchive.archive import Archive, JobKind, JobOptions
+from runarchive.cli.numbers import COUNT, SECONDS, number_of
 from runarchive.cli.opening import expand, graceful, open_archive, parse_runs, show_outcome, show_plan
 from runarchive.model import RunState
 
@@ -20,9 +21,15 @@ def add_runs(parser: argparse.ArgumentParser) -> None:
 
 def add_writing(parser: argparse.ArgumentParser) -> None:
     """What every command takes that holds the writer's lock."""
-    parser.add_argument("--wait", type=float, default=0.0, metavar="S", help="seconds to wait for the writer's lock")
-    parser.add_argument("--limit", type=int, default=0, metavar="N", help="at most N runs (0: all)")
-    parser.add_argument("--workers", type=int, default=0, metavar="N", help="runs at a time (0: app.parallel_workers)")
+    parser.add_argument("--wait", type=SECONDS, default=0.0, metavar="S", help="seconds to wait for the writer's lock")
+    parser.add_argument("--limit", type=COUNT, default=0, metavar="N", help="at most N runs (0: all)")
+    add_workers(parser)
+
+
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """How many runs are worked on at a time."""
+    text = "runs at a time (0: app.parallel_workers)"
+    parser.add_argument("--workers", type=number_of(int, 0, 256), default=0, metavar="N", help=text)
 
 
 def options_of(args: argparse.Namespace, options: JobOptions | None = None) -> JobOptions:
@@ -37,7 +44,7 @@ def run_kind(args: argparse.Namespace, kind: JobKind, options: JobOptions, *, wr
         if selection is not None:
             archive.refresh()
             options = replace(options, refresh=False)
-        runs = expand(selection, archive)
+        runs = None if selection is None else expand(selection, archive)
         archive.glance_at(runs or ())
         if args.dry_run:
             return show_plan(archive.plan(kind, runs, options), args.json)

@@ -9,7 +9,9 @@ from typing import Any
 
 from runarchive.clean import clean
 from runarchive.cli.main import common_options
+from runarchive.cli.numbers import COUNT
 from runarchive.cli.output import emit, emit_json
+from runarchive.cli.refusing import refuse_read_only
 from runarchive.config import find_config, load_config
 from runarchive.errors import ArchiveError, Code, ExitCode
 from runarchive.ledger.jobs import ENDED, this_actor
@@ -22,12 +24,12 @@ POLL_SECONDS = 0.25
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add `--follow`, `--limit` and `cancel ID`."""
     parser.add_argument("--follow", action="store_true", help="go on telling what happens, until nothing runs")
-    parser.add_argument("--limit", type=int, default=20, metavar="N", help="the newest N jobs (default 20)")
+    parser.add_argument("--limit", type=COUNT, default=20, metavar="N", help="the newest N jobs (default 20)")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     cancel = verbs.add_parser(
         "cancel", parents=[common_options()], help="stop a job after its runs in hand, whichever process does it"
     )
-    cancel.add_argument("job", type=int, metavar="ID")
+    cancel.add_argument("job", type=COUNT, metavar="ID")
     cancel.add_argument("--now", action="store_true", help="do not wait for the runs in hand")
 
 
@@ -37,9 +39,8 @@ def run(args: argparse.Namespace) -> int:
     ledger = Ledger.open(config.app.ledger_file, read_only=args.verb != "cancel")
     try:
         if args.verb == "cancel":
-            if args.read_only:
-                raise ArchiveError(Code.READ_ONLY, f"refused: cancelling job {args.job} under --read-only")
-            return _cancel(ledger, args.job, args.now)
+            refuse_read_only(args, f"job {args.job} would be stopped", config=config.app.read_only)
+            return _cancel(args, ledger)
         revision = ledger.revision()
         jobs = ledger.jobs.latest(args.limit)
         if args.json and not args.follow:
@@ -54,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
     return ExitCode.DONE
 
 
-def _cancel(ledger: Ledger, number: int, now: bool) -> int:
+def _cancel(args: argparse.Namespace, ledger: Ledger) -> int:
+    number, now = args.job, args.now
     job = ledger.jobs.get(number)
     if job is None:
         raise ArchiveError(Code.NOT_FOUND, f"there is no job {number}", hint="`tui-archiver jobs` lists them")
@@ -62,7 +64,10 @@ def _cancel(ledger: Ledger, number: int, now: bool) -> int:
     if not ledger.jobs.request_cancel(number, now=now):
         raise ArchiveError(Code.NOT_FOUND, f"job {number} does not run any more", hint="`tui-archiver jobs` lists them")
     ledger.events.record(f"{this_actor()} cancelled job {number}", severity=Severity.WARNING, job=number)
-    emit(f"job {number} of {job.owner} is asked to stop" + ("" if now else " after its runs in hand"))
+    if args.json:
+        emit_json({"job": number, "owner": job.owner, "asked_to_stop": True, "now": now})
+    else:
+        emit(f"job {number} of {job.owner} is asked to stop" + ("" if now else " after its runs in hand"))
     return ExitCode.DONE
 
 

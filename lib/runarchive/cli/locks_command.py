@@ -6,6 +6,7 @@ import argparse
 
 from runarchive.cli.main import common_options
 from runarchive.cli.output import emit, emit_json, talk
+from runarchive.cli.refusing import refuse_read_only
 from runarchive.config import Config, find_config, load_config
 from runarchive.errors import ArchiveError, Code, ExitCode
 from runarchive.ledger.jobs import this_actor
@@ -61,16 +62,22 @@ def _show(args: argparse.Namespace, config: Config, holder: LockHolder | None) -
 def _break(args: argparse.Namespace, config: Config, ledger: Ledger, holder: LockHolder | None) -> int:
     path = config.app.lock_file
     if holder is None:
-        emit(f"{path}: free; nothing to break")
+        _broken(args, config, "", f"{path}: free; nothing to break")
         return ExitCode.DONE
     sentence = f"removing {path} stops {holder.name} after its runs in hand, and frees the lock at once"
-    if args.read_only or config.app.read_only:
-        raise ArchiveError(Code.READ_ONLY, f"refused: {sentence}")
+    refuse_read_only(args, sentence, config=config.app.read_only)
     if not args.yes:
         raise ArchiveError(Code.READ_ONLY, sentence, hint="add --yes to do it")
     if holder.job is not None:
         ledger.jobs.request_cancel(holder.job.job)
     break_lock(path)
     ledger.events.record(f"{this_actor()} broke the lock of {holder.name}", severity=Severity.WARNING)
-    emit(f"{path}: removed; it was held by {holder.name}")
+    _broken(args, config, holder.name, f"{path}: removed; it was held by {holder.name}")
     return ExitCode.DONE
+
+
+def _broken(args: argparse.Namespace, config: Config, holder: str, sentence: str) -> None:
+    if args.json:
+        emit_json({"lock_file": str(config.app.lock_file), "broken": bool(holder), "holder": holder or None})
+    else:
+        emit(sentence)

@@ -70,7 +70,7 @@ class Parser(argparse.ArgumentParser):
 def common_options() -> Parser:
     """The options that every command takes, before or after its noun; give it as a parent to nested parsers too."""
     parser = Parser(add_help=False, argument_default=argparse.SUPPRESS)
-    parser.add_argument("-c", "--config", metavar="CONFIG", help="else $TUI_ARCHIVER_CONFIG, else ./config.yaml")
+    parser.add_argument("-c", "--config", metavar="CONFIG", help="else $TUI_ARCHIVER_CONFIG, ./config.yaml, XDG's")
     parser.add_argument("--json", action="store_true", help="data as JSON on stdout")
     parser.add_argument("--read-only", action="store_true", help="refuse everything that writes")
     parser.add_argument("--write", action="store_true", help="start the console armed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -17,10 +18,14 @@ def number_of(kind: Callable[[str], Number], least: float, most: float) -> Calla
     def read(text: str) -> Number:
         try:
             number = kind(text)
+            if math.isnan(number):
+                raise ValueError
         except ValueError:
             raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
-        if not least <= number <= most:
-            raise argparse.ArgumentTypeError(f"{text} is not between {least} and {most}")
+        if number < least:
+            raise argparse.ArgumentTypeError(f"{text} is less than {least:g}")
+        if number > most:
+            raise argparse.ArgumentTypeError(f"{text} is more than {most:.15g}")
         return number
 
     return read
@@ -37,3 +42,5 @@ RUN = number_of(whole, 0, LARGEST_RUN)
 """A run number."""
 COUNT = number_of(whole, 0, 10_000_000)
 """How many."""
+SECONDS = number_of(float, 0, 1e9)
+"""How long to wait."""

@@ -15,8 +15,9 @@ from typing import Any
 from runarchive.archive import Archive, Outcome, Plan, PlannedRun, RunOutcome, RunResult
 from runarchive.clean import clean
 from runarchive.cli.output import emit, emit_json, talk
-from runarchive.errors import TAXONOMY, ArchiveError, Code, ExitCode, UsageError
-from runarchive.model import Failure, Job, Marks, Run, Stage, Store
+from runarchive.cli.refusing import refuse_read_only
+from runarchive.errors import TAXONOMY, Code, ExitCode, UsageError
+from runarchive.model import Failure, Job, Marks, Run, Stage, Store, run_number
 
 IMPATIENT = 3
 IMPATIENT_SECONDS = 2.0
@@ -29,9 +30,8 @@ def open_archive(args: argparse.Namespace, *, writes: bool = False) -> Archive:
     """
     archive = Archive.open(args.config, writable=writes and not args.read_only, actor="")
     if writes and archive.read_only:
-        why = "--read-only is given" if args.read_only else "the config says read_only: true"
         archive.close()
-        raise ArchiveError(Code.READ_ONLY, f"refused: this command writes, and {why}")
+        refuse_read_only(args, "this command writes", config=True)
     for notice in archive.notices:
         talk(clean(notice))
     return archive
@@ -58,28 +58,27 @@ def parse_runs(words: Sequence[str]) -> Selection | None:
         first, dash, last = word.strip().partition("-")
         if not first and not dash:
             continue
-        if not _is_number(first) or (dash and not _is_number(last)):
+        begin, end = run_number(first.strip()), run_number(last.strip() if dash else first.strip())
+        if begin is None or end is None:
             raise UsageError(f"{word!r} is no run number, and no range like 12000-12500")
-        ends = (int(first), int(last) if dash else int(first))
-        if ends[1] < ends[0]:
+        if end < begin:
             raise UsageError(f"{word!r}: the range ends before it begins")
-        ranges.append(ends)
+        ranges.append((begin, end))
+    if words and not ranges:
+        raise UsageError("no run is named; leave the numbers out for all runs that are due")
     return tuple(ranges) if words else None
 
 
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 20
-
-
-def expand(selection: Selection | None, archive: Archive) -> tuple[int, ...] | None:
+def expand(selection: Selection, archive: Archive) -> tuple[int, ...]:
     """The run numbers of a selection: single ones as they are, of a range those that are known."""
-    if selection is None:
-        return None
     wanted = {first for first, last in selection if first == last}
     ranges = [(first, last) for first, last in selection if first != last]
-    if ranges:
-        known = (run.run for run in archive.runs())
-        wanted.update(run for run in known if any(first <= run <= last for first, last in ranges))
+    known = [run.run for run in archive.runs()] if ranges else []
+    for first, last in ranges:
+        found = [run for run in known if first <= run <= last]
+        wanted.update(found)
+        if not found:
+            talk(f"{first}-{last}: no such run is known")
     return tuple(sorted(wanted))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from runarchive.clean import clean
+from runarchive.errors import ArchiveError, Code
 
 _LONGEST_LINE = 2000
 
@@ -26,6 +27,13 @@ def emit_lines(lines: Iterable[str]) -> None:
     """Write lines of data to stdout."""
     for line in lines:
         emit(line)
+
+
+def unreadable(name: str, error: OSError) -> ArchiveError:
+    """The failure of a command that cannot read a file it was given."""
+    wrong_name = isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError)
+    hint = "correct the name" if wrong_name else None
+    return ArchiveError(Code.UNREADABLE_FILE, f"{name} cannot be read: {error.strerror}", hint=hint)
 
 
 def talk(text: str) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from runarchive.cli.main import common_options
 from runarchive.cli.numbers import COUNT, RUN, number_of, whole
 from runarchive.cli.output import emit, emit_json, talk
+from runarchive.cli.refusing import refuse_read_only
 from runarchive.errors import ArchiveError, Code, ExitCode, UsageError
 from runarchive.model import LARGEST_RUN, Phase, Store
 
@@ -52,15 +53,10 @@ def run(args: argparse.Namespace) -> int:
     return action(args)
 
 
-def _refuse_if_read_only(args: argparse.Namespace) -> None:
-    if args.read_only:
-        raise ArchiveError(Code.READ_ONLY, f"records {args.action} writes, and --read-only is given", phase=Phase.WRITE)
-
-
 def _make(args: argparse.Namespace) -> int:
     from runarchive.records_dir import Size, make_records
 
-    _refuse_if_read_only(args)
+    refuse_read_only(args, f"records {args.action} writes")
     if args.first + args.runs - 1 > LARGEST_RUN:
         raise UsageError(f"there are no run numbers above {LARGEST_RUN}")
     made = make_records(
@@ -165,7 +161,7 @@ def _restore(args: argparse.Namespace) -> int:
     from runarchive.pipeline.stores import Stores
     from runarchive.records_dir import restore_record
 
-    _refuse_if_read_only(args)
+    refuse_read_only(args, f"records {args.action} writes")
     if args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):
         raise UsageError(f"{args.out} is not an empty directory")
     stores = Stores(load_config(find_config(args.config)))

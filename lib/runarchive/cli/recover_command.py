@@ -29,6 +29,7 @@ def run(args: argparse.Namespace) -> int:
                 "lines": lines,
                 "writes": list(preview.writes),
                 "problems": list(preview.problems),
+                "notes": list(preview.notes),
                 "differs": preview.differs,
                 "applied": args.apply,
             }
@@ -44,5 +45,8 @@ def _print(preview: RecoveryPreview, *, applied: bool) -> None:
         emit(f"{mark} {name}: {clean(now)}" + ("" if now == then else f" -> {clean(then)}"))
     for problem in preview.problems:
         emit(f"! {clean(problem)}")
+    for note in preview.notes:
+        emit(f"  {clean(note)}")
     verb = "written, the old ones kept beside" if applied else "would be written (--apply does it)"
-    talk(f"{', '.join(preview.writes)}: {verb}")
+    files = ", ".join(preview.writes)
+    talk(f"{files}: {verb}" if applied or preview.differs else f"nothing differs from the stores: {files}")

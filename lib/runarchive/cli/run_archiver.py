@@ -13,6 +13,7 @@ from runarchive import __version__
 from runarchive.cli.archiver import CurrentStage, log
 from runarchive.cli.archiver.log import MAIN, ORCHESTRATOR, banner
 from runarchive.cli.archiver.signals import StopRequests
+from runarchive.cli.numbers import SECONDS
 from runarchive.config import Config, find_config, load_config
 from runarchive.config.load import FILE_NAME
 from runarchive.errors import ArchiveError, Code, ConfigError, ExitCode
@@ -69,7 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--incremental", action="store_true", help="at most batch_size runs a stage (without: ten times as many)"
     )
-    parser.add_argument("--wait", type=float, default=0.0, metavar="S", help="wait up to S seconds for the lock")
+    parser.add_argument("--wait", type=SECONDS, default=0.0, metavar="S", help="wait up to S seconds for the lock")
     parser.add_argument(
         "--compare-state", action="store_true", help="report, and compare with the state files (--report-status)"
     )

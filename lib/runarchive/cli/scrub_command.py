@@ -5,21 +5,20 @@ from __future__ import annotations
 import argparse
 
 from runarchive.archive import JobKind, JobOptions
+from runarchive.cli.numbers import COUNT, number_of
 from runarchive.cli.opening import graceful, open_archive, show_outcome
-from runarchive.errors import UsageError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add --rate, --once and --limit."""
-    parser.add_argument("--rate", type=float, default=1.0, metavar="R", help="runs a second (1; 0: as fast as it goes)")
+    rate = number_of(float, 0, 1e6)
+    parser.add_argument("--rate", type=rate, default=1.0, metavar="R", help="runs a second (1; 0: as fast as it goes)")
     parser.add_argument("--once", action="store_true", help="end after every run was read once")
-    parser.add_argument("--limit", type=int, default=0, metavar="N", help="end after N runs (0: go on)")
+    parser.add_argument("--limit", type=COUNT, default=0, metavar="N", help="end after N runs (0: go on)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Read every hop of archived runs again and again until interrupted; a mismatch raises an alarm."""
-    if args.rate < 0:
-        raise UsageError("--rate is a number of runs a second, 0 or more")
     options = JobOptions(rate=args.rate, limit=args.limit, workers=1)
     with open_archive(args) as archive, graceful(archive):
         while True:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from runarchive.clean import clean
 from runarchive.cli.numbers import RUN, number_of
 from runarchive.cli.output import emit, emit_json, talk
+from runarchive.cli.refusing import refuse_read_only
 from runarchive.errors import ArchiveError, Code, ExitCode, UsageError
 from runarchive.model import Phase, Store
 
@@ -242,9 +243,11 @@ def _client(args: argparse.Namespace, *, writing: bool = False) -> UconClient:
         from runarchive.pipeline.stores import Stores
 
         config = load_config(find_config(args.config))
-        _refuse_read_only(writing and (args.read_only or config.app.read_only))
+        if writing:
+            refuse_read_only(args, "ucondb put writes", config=config.app.read_only)
         return Stores(config).ucondb
-    _refuse_read_only(writing and args.read_only)
+    if writing:
+        refuse_read_only(args, "ucondb put writes")
     from runarchive.ucondb.embedded import open_client
 
     return open_client(
@@ -252,11 +255,6 @@ def _client(args: argparse.Namespace, *, writing: bool = False) -> UconClient:
         timeout=args.timeout, verify=str(args.ca_file) if args.ca_file else True,
         client_cert=str(args.client_cert) if args.client_cert else None,
     )
-
-
-def _refuse_read_only(refused: bool) -> None:
-    if refused:
-        raise ArchiveError(Code.READ_ONLY, "read-only: nothing is written", store=Store.UCONDB, phase=Phase.WRITE)
 
 
 def _password(file: Path | None) -> str:

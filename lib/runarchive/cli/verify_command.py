@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from runarchive.archive import JobKind, JobOptions
-from runarchive.cli.job_commands import add_runs, run_kind
+from runarchive.cli.job_commands import add_runs, add_workers, run_kind
 from runarchive.errors import UsageError
 
 
@@ -14,7 +14,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_runs(parser)
     parser.add_argument("--all", action="store_true", help="every run that claims to be imported or archived (default)")
     parser.add_argument("--sample", metavar="P%", help="that share of them, picked at random")
-    parser.add_argument("--workers", type=int, default=0, metavar="N", help="runs at a time (0: app.parallel_workers)")
+    add_workers(parser)
 
 
 def run(args: argparse.Namespace) -> int:

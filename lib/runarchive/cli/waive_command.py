@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from runarchive.cli.numbers import RUN
 from runarchive.cli.opening import look, open_archive, run_json
 from runarchive.cli.output import emit_json, talk
 from runarchive.errors import ExitCode, UsageError
@@ -11,7 +12,7 @@ from runarchive.errors import ExitCode, UsageError
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the run, --reason and --undo."""
-    parser.add_argument("number", type=int, metavar="RUN", help="run number")
+    parser.add_argument("number", type=RUN, metavar="RUN", help="run number")
     parser.add_argument("--reason", metavar="TEXT", help="why; kept with your name and the time")
     parser.add_argument("--undo", action="store_true", help="take the waiver back")
 

@@ -9,7 +9,9 @@ from pathlib import Path
 FILE_NAME = "archiver.env"
 
 _LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)=(.*)", re.S)
-_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?-([^}]*))?\})")
+_PIECE = re.compile(r"""'([^']*)'|"((?:[^"\\]|\\.)*)"|((?:[^\s'"\\;&|<>()]|\$\(|\\.)+)|(\s+(?:\#.*)?$)""", re.S)
+"""One part of a shell word: in single quotes, in double quotes, bare; or what may stand behind the word."""
+_SPECIAL = re.compile(r"\\(.)|\$(?:(\w+)|\{(\w+)(?::?-([^}]*))?\})|(\$\(|`)", re.S)
 
 
 def find_env_file(config: Path) -> Path | None:
@@ -35,7 +37,7 @@ def read_env(text: str, environment: Mapping[str, str]) -> tuple[dict[str, str],
             problems.append(f"line {number}: {stripped[:40]!r} sets no variable, and is passed over")
             continue
         try:
-            found[match[1]] = _value(match[2].strip(), {**environment, **found})
+            found[match[1]] = _value(match[2].rstrip(), {**environment, **found})
         except ValueError as error:
             problems.append(f"line {number}: {match[1]} {error}, and is passed over")
     return found, tuple(problems)
@@ -46,44 +48,29 @@ def _value(text: str, environment: Mapping[str, str]) -> str:
     parts: list[str] = []
     place = 0
     while place < len(text):
-        letter = text[place]
-        if letter.isspace():
-            rest = text[place:].strip()
-            if rest and not rest.startswith("#"):
-                raise ValueError("has a blank outside quotes")
-            break
-        if letter in "'\"":
-            end = _closing(text, place)
-            inner = text[place + 1 : end]
-            parts.append(inner if letter == "'" else _expanded(_unescaped(inner), environment))
-            place = end + 1
-        else:
-            end = place
-            while end < len(text) and not text[end].isspace() and text[end] not in "'\"":
-                end += 2 if text[end] == "\\" else 1
-            parts.append(_expanded(re.sub(r"\\(.)", r"\1", text[place:end]), environment))
-            place = end
+        piece = _PIECE.match(text, place)
+        if piece is None:
+            raise ValueError("has an open quote" if text[place] in "'\"" else f"has {text[place]!r} outside quotes")
+        single, double, bare, _ = piece.groups()
+        if single is not None:
+            parts.append(single)
+        elif double is not None:
+            parts.append(_expanded(double, environment, escapable='"\\$`'))
+        elif bare is not None:
+            parts.append(_expanded(bare, environment))
+        place = piece.end()
     return "".join(parts)
 
 
-def _closing(text: str, start: int) -> int:
-    quote = text[start]
-    place = start + 1
-    while place < len(text):
-        if text[place] == "\\" and quote == '"':
-            place += 2
-            continue
-        if text[place] == quote:
-            return place
-        place += 1
-    raise ValueError("has an open quote")
+def _expanded(text: str, environment: Mapping[str, str], escapable: str = "") -> str:
+    """Backslashes and variables replaced; a backslash stays before what is not `escapable` (empty: all is)."""
 
+    def replaced(found: re.Match[str]) -> str:
+        escaped, name, braced, default, command = found.groups()
+        if command is not None:
+            raise ValueError("wants a command to be run")
+        if escaped is not None:
+            return str(escaped) if not escapable or escaped in escapable else f"\\{escaped}"
+        return environment.get(name or braced) or default or ""
 
-def _unescaped(text: str) -> str:
-    return re.sub(r'\\(["\\`])', r"\1", text)
-
-
-def _expanded(text: str, environment: Mapping[str, str]) -> str:
-    if "$(" in text or "`" in text:
-        raise ValueError("wants a command to be run")
-    return _VARIABLE.sub(lambda found: environment.get(found[1] or found[2]) or found[3] or "", text)
+    return _SPECIAL.sub(replaced, text)

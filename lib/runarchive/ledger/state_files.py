@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from runarchive.errors import ArchiveError, Code
-from runarchive.model import Phase
+from runarchive.model import Phase, run_number
 
 CONTIGUOUS = "last_contiguous_run"
 ATTEMPTED = "last_attempted_run"
@@ -95,12 +95,12 @@ def write_state(path: Path, state: StageState) -> bool:
 
 
 def read_failure_log(path: Path) -> tuple[int, ...]:
-    """The runs in a failure log, each once, in their order; lines that are no numbers are passed over."""
+    """The runs in a failure log, each once, in their order; lines that are no run numbers are passed over."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return ()
-    return tuple(sorted({int(line) for line in map(str.strip, lines) if line.isascii() and line.isdecimal()}))
+    return tuple(sorted({run for line in lines if (run := run_number(line.strip())) is not None}))
 
 
 def update_failure_log(path: Path, *, add: Iterable[int] = (), remove: Iterable[int] = ()) -> tuple[int, ...]:

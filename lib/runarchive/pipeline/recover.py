@@ -62,9 +62,9 @@ def preview(kind: RecoveryKind, config: Config, ledger: Ledger, memory: Memory, 
         ("failed runs", _numbers(read_failure_log(log)), _numbers(state.failed)),
     )
     problems = [written.problem] if written.problem else []
-    if state.holding is not None:
-        problems.append(f"run {state.holding} holds last_contiguous_run at {state.contiguous}")
-    return RecoveryPreview(kind, lines, (str(file), str(log)), tuple(problems))
+    held = f"run {state.holding} holds last_contiguous_run at {state.contiguous}"
+    notes = () if state.holding is None else (held,)
+    return RecoveryPreview(kind, lines, (str(file), str(log)), tuple(problems), notes)
 
 
 def _numbers(runs: tuple[int, ...]) -> str:

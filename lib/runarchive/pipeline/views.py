@@ -324,6 +324,9 @@ class RecoveryPreview:
     writes: tuple[str, ...]
     """The files that `apply` would write, the old ones kept beside."""
     problems: tuple[str, ...] = ()
+    """What is wrong with what is written down now; applying mends it."""
+    notes: tuple[str, ...] = ()
+    """What else is worth knowing; it stays as it is."""
 
     @property
     def differs(self) -> bool:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from runarchive.errors import ArchiveError, Code
-from runarchive.model import LARGEST_RUN, Phase, Store
-
-_RUN_NAME = re.compile(r"0|[1-9][0-9]*")
+from runarchive.model import Phase, Store, run_number
 
 
 class RunPaths(Mapping[int, Path]):
@@ -70,21 +67,18 @@ def scan_records(directory: Path) -> Scan:
 
 def run_of_directory(directory: Path) -> int | None:
     """The run number that a record's directory is named by, or the link that leads to it; None when it is none."""
-    name = os.path.basename(os.path.abspath(directory))
-    return int(name) if _RUN_NAME.fullmatch(name) and len(name) <= 19 and int(name) <= LARGEST_RUN else None
+    return run_number(os.path.basename(os.path.abspath(directory)))
 
 
 def _oddity(entry: os.DirEntry[str]) -> str:
     """Why this entry is no run, or ""."""
     name = entry.name
-    if not _RUN_NAME.fullmatch(name):
+    if run_number(name) is None:
         if name == ".record_directory_info":
             return "DAQInterface's own note on this directory"
-        if name.isascii() and name.isdigit():
-            return "a run number has no leading zero"
-        return "not a plain decimal run number"
-    if len(name) > 19 or int(name) > LARGEST_RUN:
-        return "the number is too large for a run"
+        if not (name.isascii() and name.isdigit()):
+            return "not a plain decimal run number"
+        return "a run number has no leading zero" if name[0] == "0" else "the number is too large for a run"
     try:
         if entry.is_dir():
             return ""

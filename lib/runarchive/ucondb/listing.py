@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from runarchive.errors import ArchiveError, Code
-from runarchive.model import Phase, Store
+from runarchive.model import Phase, Store, run_number
 
 OVERLAP_SECONDS = 900.0
 """How far an incremental look goes back: a record time is that of a put's beginning, not of its commit."""
@@ -69,19 +69,12 @@ class Listing:
     cache: ListingCache | None = field(default=None, repr=False)
 
 
-def run_of(key: str | None) -> int | None:
-    """The run number that a key says, or None: only a plain decimal number, as it is written, is one."""
-    if key is None or not (key.isascii() and key.isdigit()) or (key[0] == "0" and key != "0"):
-        return None
-    return int(key)
-
-
 def make_listing(source: str, versions: Mapping[int, UconVersion], *, exists: bool, incremental: bool) -> Listing:
     """The listing of these versions."""
     runs: dict[int, UconVersion] = {}
     others: list[UconVersion] = []
     for version in versions.values():
-        run = run_of(version.key)
+        run = run_number(version.key or "")
         if run is None:
             others.append(version)
         else:

@@ -250,6 +250,8 @@ class Start:
             ORCHESTRATOR.info("  %s: %s", name, change)
         for problem in done.problems:
             ORCHESTRATOR.warning("  %s", problem)
+        for note in done.notes:
+            ORCHESTRATOR.info("  %s", note)
         for name in done.writes:
             ORCHESTRATOR.info("✓ Written %s", name)
         banner(ORCHESTRATOR, f"{title} COMPLETE")
