@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 from runarchive.archive import Archive, JobKind, JobOptions
-from runarchive.artdaqdb.store import NewDocument, open_store
+from runarchive.artdaqdb.store import RUN_HISTORY, SYSTEM_LAYOUT, NewDocument, open_store
 from runarchive.cli.demo_command import CONFIG
 from runarchive.model import Stage
 from runarchive.records_dir import make_records
@@ -42,6 +42,25 @@ def site(root: Path, uri: str) -> Path:
     artdaqdb = uri or f"filesystemdb://{root}/artdaqdb"
     config.write_text(CONFIG.format(root=root, artdaqdb=artdaqdb, ucondb=f"embedded://{root}/ucondb.sqlite", more=""))
     return config
+
+
+def with_site_indexes(uri: str) -> str:
+    """The URI of a MongoDB after the indexes were made that sites make beside theirs."""
+    from pymongo import MongoClient
+
+    from runarchive.artdaqdb.mongodb_care import SITE_INDEXES
+
+    with MongoClient[dict[str, object]](uri) as client:
+        for collection in (RUN_HISTORY, SYSTEM_LAYOUT):
+            for field, name in SITE_INDEXES.items():
+                client.get_default_database()[collection].create_index(field, name=name)
+    return uri
+
+
+def resident_megabytes() -> float:
+    """What this process takes up in memory now."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize() / 1e6
 
 
 def batch(archive: Archive, what: str, workers: int) -> None:

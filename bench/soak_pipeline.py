@@ -1,9 +1,10 @@
 """A long archive job while both servers fail at random, each out for 20 s once: does everything end archived?
 
-    python bench/soak_pipeline.py [--runs 5000] [--errors 0.05] [--hangs 0.02] [--outage 20] [--workers 8] [--seed 1]
+    python bench/soak_pipeline.py [--runs 5000] [--errors 0.05] [--hangs 0.02] [--outage 20] [--limit 1.5] [--workers 8]
 
-artdaqDB is a real MongoDB, UconDB our server; between them and the job stand proxies that cut a connection or let a
-message wait beyond the time limit. Memory is told every 10 s; a second job at the end finds nothing to do.
+artdaqDB is a real MongoDB with the indexes of a site, UconDB our server; between them and the job, which is a process
+of its own, stand proxies that cut a connection or let a request wait beyond the time limit. Memory is that of the job
+alone, told every 30 s. Jobs are started until one finds nothing to do.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import random
-import resource
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -21,10 +22,12 @@ from collections import Counter
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bench.bench_pipeline import say, site
+from bench.bench_pipeline import resident_megabytes, say, site, with_site_indexes
 from runarchive.archive import Archive, JobKind, JobOptions
 from runarchive.errors import ArchiveError
+from runarchive.model import RunState
 from runarchive.records_dir import make_records
+from runarchive.records_dir.make import Size
 from runarchive.ucondb.embedded import EmbeddedServer
 from tests import servers
 
@@ -50,6 +53,8 @@ class Proxy:
                 client.close()
                 continue
             server = socket.create_connection(("127.0.0.1", self._target))
+            for end in (client, server):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._open |= {client, server}
             answered = threading.Event()
             answered.set()
@@ -78,6 +83,7 @@ class Proxy:
             self._open.discard(end)
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
+            end.close()
 
     def _lets_pass(self) -> bool:
         dice = self._chance.random()
@@ -97,23 +103,28 @@ class Proxy:
                 end.shutdown(socket.SHUT_RDWR)
         time.sleep(seconds)
         self.out = False
+        self.failed["out"] += 1
 
 
 def main() -> int:
     """Soak, and say how it ended."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=5000)
+    parser.add_argument("--size", choices=tuple(Size), default="small")
     parser.add_argument("--errors", type=float, default=0.05)
     parser.add_argument("--hangs", type=float, default=0.02)
     parser.add_argument("--outage", type=float, default=20.0)
-    parser.add_argument("--limit", type=float, default=2.0, help="time limit of a call, in seconds")
+    parser.add_argument("--limit", type=float, default=1.5, help="time limit of a call, in seconds")
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.jobs is not None:
+        return work(args.jobs, args.runs)
     chance = random.Random(args.seed)
     with tempfile.TemporaryDirectory(prefix="soak-pipeline-") as name:
         root = Path(name)
-        uri = servers.with_database(servers.mongodb_uri(), servers.new_database_name())
+        uri = with_site_indexes(servers.with_database(servers.mongodb_uri(), servers.new_database_name()))
         mongo = Proxy(urlsplit(uri).port or 27017, chance, args.errors, args.hangs, args.limit)
         with EmbeddedServer(root / "ucondb.sqlite", "demo", "configuration", "demo", "demo") as server:
             ucon = Proxy(urlsplit(server.url).port or 80, chance, args.errors, args.hangs, args.limit)
@@ -123,41 +134,48 @@ def main() -> int:
             text = text.replace("ucon_db:\n", "ucon_db:\n" + more).replace("artdaq_db:\n", "artdaq_db:\n" + more)
             workers = f"parallel_workers: {args.workers}\n  retry_delay_seconds: 0.5"
             config.write_text(text.replace("parallel_workers: 2", workers))
-            make_records(root / "records", runs=args.runs, in_progress=0)
+            make_records(root / "records", runs=args.runs, size=Size(args.size), in_progress=0)
             return soak(config, mongo, ucon, args)
 
 
 def soak(config: Path, mongo: Proxy, ucon: Proxy, args: argparse.Namespace) -> int:
-    """Jobs until nothing is due, with an outage of each server on the way."""
+    """Let the jobs work, with an outage of each server on the way."""
+    for place, proxy in enumerate((mongo, ucon)):
+        threading.Timer(15 + 40 * place, proxy.outage, args=(args.outage,)).start()
+    began = time.monotonic()
+    command = [sys.executable, __file__, "--jobs", str(config), "--runs", str(args.runs)]
+    status = subprocess.run(command, check=False).returncode
+    say(f"artdaqDB {dict(mongo.failed)}, UconDB {dict(ucon.failed)}, {time.monotonic() - began:.0f} s in all")
+    return status
+
+
+def work(config: Path, runs: int) -> int:
+    """Jobs until nothing is due; 0 where every run ended archived."""
+    states: Counter[RunState] = Counter()
     with Archive.open(config, writable=True) as archive:
-        for place, proxy in enumerate((mongo, ucon)):
-            threading.Timer(15 + 40 * place, proxy.outage, args=(args.outage,)).start()
-        began = time.monotonic()
-        threading.Thread(target=report, args=(archive, began), daemon=True).start()
-        states: Counter[str] = Counter()
-        for start in range(1, 20):
+        threading.Thread(target=report, args=(archive,), daemon=True).start()
+        for start in range(1, 50):
             try:
                 outcome = archive.run_job(JobKind.ARCHIVE, None, JobOptions())
             except ArchiveError as error:
                 say(f"start {start}: {error.message}")
                 continue
-            states = Counter(str(run.state) for run in archive.runs())
-            failed = len(outcome.failed)
-            say(f"start {start}: {outcome.seconds:.0f} s, {failed} failed, {dict(states)} {outcome.stopped}")
+            states = Counter(run.state for run in archive.runs())
+            told = ", ".join(f"{count} {state}" for state, count in states.items())
+            say(f"start {start}: {outcome.seconds:.0f} s, {len(outcome.failed)} failed; {told} {outcome.stopped}")
             if not outcome.runs:
                 break
-        say(f"artdaqDB {dict(mongo.failed)}, UconDB {dict(ucon.failed)}, {time.monotonic() - began:.0f} s in all")
-        return 0 if states == {"ARCHIVED": args.runs} else 1
+    return 0 if states == {RunState.ARCHIVED: runs} else 1
 
 
-def report(archive: Archive, began: float) -> None:
-    """Memory and progress, every 10 s."""
+def report(archive: Archive) -> None:
+    """Memory and progress, every 30 s."""
+    began = time.monotonic()
     while True:
-        time.sleep(10)
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        job = archive.jobs(1)
-        done = f"{job[0].done}/{job[0].total}" if job else "-"
-        say(f"{time.monotonic() - began:5.0f} s  {done}  peak {memory:.0f} MB  {job[0].message if job else ''}")
+        time.sleep(30)
+        jobs = archive.jobs(1)
+        done = f"{jobs[0].done}/{jobs[0].total} {jobs[0].message}" if jobs else "-"
+        say(f"{time.monotonic() - began:5.0f} s  {resident_megabytes():.0f} MB  {done}")
 
 
 if __name__ == "__main__":

@@ -91,7 +91,14 @@ def test_waits_double_up_to_a_minute(tries: int, first: float) -> None:
 
 def test_several_runs_in_a_row_make_an_outage_and_one_success_ends_it() -> None:
     streak = Streak()
-    assert not any(streak.meets(1) for _ in range(9)), "one run alone says nothing about the store"
-    assert [streak.meets(run) for run in range(1, RUNS_IN_A_ROW + 1)][-1]
-    streak.ends()
-    assert not streak.meets(1)
+    assert not any(streak.meets(1, 10.0) for _ in range(9)), "one run alone says nothing about the store"
+    assert [streak.meets(run, 10.0) for run in range(1, RUNS_IN_A_ROW + 1)][-1]
+    streak.ends(20.0)
+    assert not streak.meets(1, 21.0)
+
+
+def test_runs_that_wait_in_vain_while_others_are_served_are_no_outage() -> None:
+    streak = Streak()
+    streak.ends(20.0)
+    assert not any(streak.meets(run, began=19.0) for run in range(100))
+    assert [streak.meets(run, began=20.5) for run in range(RUNS_IN_A_ROW)] == [False] * (RUNS_IN_A_ROW - 1) + [True]

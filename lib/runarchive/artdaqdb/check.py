@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from runarchive.artdaqdb.documents import OLD_ENTITY, content_key
+from runarchive.artdaqdb.content_cache import content_key
+from runarchive.artdaqdb.documents import OLD_ENTITY
 from runarchive.artdaqdb.export import document_text
 from runarchive.artdaqdb.store import (
     NOT_PROVIDED,

@@ -8,13 +8,11 @@ is a few names and one time, and is spliced around it.
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Generic, TypeVar
 
+from runarchive.artdaqdb.content_cache import ContentCache, content_key
 from runarchive.artdaqdb.store import NOT_PROVIDED, NewDocument, StoredDocument
 from runarchive.errors import ArchiveError
 from runarchive.fhicl.document import document_form, members_text
@@ -22,8 +20,6 @@ from runarchive.fhicl.json_text import read_json, write_json
 from runarchive.fhicl.pairs import Pairs, Value
 from runarchive.fhicl.parser import parse
 from runarchive.fhicl.printer import canonical
-
-T = TypeVar("T")
 
 
 def timestamp(at: datetime) -> str:
@@ -114,45 +110,6 @@ def record(new: NewDocument, at: str) -> Pairs:
     return Pairs([*body(new.text).items, *envelope(new, document_id(new), at).items])
 
 
-class ContentCache(Generic[T]):
-    """What was made of a content, remembered by the content or its digest while it fits into `limit` bytes.
-
-    Configurations repeat from run to run, so most texts were seen before. Safe to call from threads.
-    """
-
-    def __init__(self, size: Callable[[T], int], limit: int = 64 * 2**20) -> None:
-        self._size = size
-        self._limit = limit
-        self._kept: OrderedDict[str | bytes, T] = OrderedDict()
-        self._bytes = 0
-        self._lock = threading.Lock()
-
-    def peek(self, key: str | bytes) -> T | None:
-        """What is remembered under `key`, or None."""
-        with self._lock:
-            return self._kept.get(key)
-
-    def get(self, key: str | bytes, make: Callable[[], T]) -> T:
-        """What is remembered under `key`, else what `make` gives; what `make` raises is not remembered."""
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
-        made = make()
-        with self._lock:
-            if key not in self._kept:
-                self._kept[key] = made
-                self._bytes += self._size(made)
-            while self._bytes > self._limit:
-                self._bytes -= self._size(self._kept.popitem(last=False)[1])
-        return made
-
-
-def content_key(content: bytes) -> bytes:
-    """The digest under which a cache remembers a content."""
-    return hashlib.sha256(content).digest()[:20]
-
-
 def _members_text(members: Pairs) -> str:
     """The members as the JSON writer lays them out, without the braces of the object around them."""
     return write_json(members)[2:-2]
@@ -174,15 +131,15 @@ def _encode(text: str) -> Encoded:
 
 def know(content: bytes, canonical: str) -> None:
     """Remember the canonical text of a body by the digest of its stored form."""
-    _known.get(content, lambda: canonical)
+    _known.put(content, canonical)
 
 
 _known: ContentCache[str] = ContentCache(len)
-"""By the digest of a body's JSON text the canonical text of what it was made from."""
+"""By the digest of a body's stored form its canonical text."""
 
 
 def known_text(content: bytes) -> str | None:
-    """The canonical text of a body with this digest if this process encoded it, else None."""
+    """The canonical text of a body with this digest if this process encoded or printed it lately, else None."""
     return _known.peek(content)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from runarchive.artdaqdb.documents import ContentCache, known_text
+from runarchive.artdaqdb.documents import know, known_text
 from runarchive.artdaqdb.files import os_errors
 from runarchive.artdaqdb.store import NOT_PROVIDED, SYSTEM_LAYOUT, ArtdaqStore, StoredDocument
 from runarchive.errors import ArchiveError, Code
@@ -35,17 +35,15 @@ class Export:
     failures: tuple[tuple[str, str], ...]
 
 
-_printed: ContentCache[str] = ContentCache(len)
-
-
 def document_text(document: StoredDocument) -> str:
     """The canonical FHiCL text of one document; raises ArchiveError(CORRUPT) where the library's load fails."""
+    known = known_text(document.content) if document.content else None
+    if known is not None:
+        return known
+    text = _print(document)
     if document.content:
-        known = known_text(document.content)
-        if known is not None:
-            return known
-        return _printed.get(document.content, lambda: _print(document))
-    return _print(document)
+        know(document.content, text)
+    return text
 
 
 def _print(document: StoredDocument) -> str:

@@ -18,7 +18,8 @@ from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
 from runarchive.artdaqdb import bson_records, mongodb_listing
-from runarchive.artdaqdb.documents import ContentCache, UnreadPairs, known_text, now, record_id, stored
+from runarchive.artdaqdb.content_cache import ContentCache
+from runarchive.artdaqdb.documents import UnreadPairs, known_text, now, record_id, stored
 from runarchive.artdaqdb.mongodb_care import inspect, make_site_indexes, validate
 from runarchive.artdaqdb.mongodb_encode import content_digest, encode_new
 from runarchive.artdaqdb.mongodb_errors import told, usable_uri

@@ -12,7 +12,8 @@ from hashlib import blake2b
 
 from runarchive.artdaqdb import bson_records
 from runarchive.artdaqdb.bson_records import frame
-from runarchive.artdaqdb.documents import ContentCache, body, document_id, know
+from runarchive.artdaqdb.content_cache import ContentCache
+from runarchive.artdaqdb.documents import body, document_id, know
 from runarchive.artdaqdb.store import NOT_PROVIDED, NewDocument
 from runarchive.errors import ArchiveError
 from runarchive.fhicl.grammar import SCALARS, SEQUENCE, TABLE

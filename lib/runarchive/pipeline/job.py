@@ -186,7 +186,7 @@ class JobRun:
     def _ask_again(self, stage: Stage, probe: _Probe) -> None:
         if self._answers(stage):
             probe.went_on = True
-            self._streaks[stage].ends()
+            self._streaks[stage].ends(time.monotonic())
             self.schedule.resume(stage)
             tell(self.ledger, f"{stage} goes on", stage=stage, job=self.job)
             self.observer.resumed(stage)
@@ -271,9 +271,7 @@ class JobRun:
         )
         if done.failure is not None:
             return self._after_failure(task, done, done.failure, attempts)
-        self._streaks[task.stage].ends()
-        if self.schedule.gates[task.stage].open:
-            self._probes.pop(task.stage, None)
+        self._answered(task.stage)
         self._stages[task.run] = (*self._stages.get(task.run, ()), task.stage)
         held = _held(done)
         if held is None:
@@ -288,13 +286,22 @@ class JobRun:
         self._over(task, done)
         return None
 
+    def _answered(self, stage: Stage) -> None:
+        """A run was served: if the stage stands nevertheless, its store is asked at once."""
+        self._streaks[stage].ends(time.monotonic())
+        if self.schedule.gates[stage].open:
+            self._probes.pop(stage, None)
+        elif probe := self._probes.get(stage):
+            probe.at = 0.0
+
     def _after_failure(self, task: Task, done: Done, failure: Failure, attempts: int) -> Task | None:
         if Code(failure.code) in STAGE_ENDING:
             self.observer.attempt_failed(task.run, task.stage, task.tries + 1, attempts, failure, None)
             self._close(task.stage, failure)
             return Task(task.run, task.stage)
         tries = task.tries + 1
-        if failure.code == Code.DISK_FULL or (is_outage(failure) and self._is_the_stores(task, last=tries >= attempts)):
+        out = is_outage(failure) and self._is_the_stores(task, done, last=tries >= attempts)
+        if out or failure.code == Code.DISK_FULL:
             self._pause(task.stage, failure.message)
         if self.schedule.gates[task.stage].paused and failure.retryable:
             self.observer.attempt_failed(task.run, task.stage, tries, attempts, failure, 0.0)
@@ -307,14 +314,15 @@ class JobRun:
         self._over(task, done, failure)
         return None
 
-    def _is_the_stores(self, task: Task, *, last: bool) -> bool:
+    def _is_the_stores(self, task: Task, done: Done, *, last: bool) -> bool:
         """Whether this failure to reach a store is the store's: several runs met it, or one did to the last try.
 
         A run that meets it again and again while the store answers others is at fault itself.
         """
-        if self._streaks[task.stage].meets(task.run):
+        streak, began = self._streaks[task.stage], time.monotonic() - done.seconds
+        if streak.meets(task.run, began):
             return True
-        return last and self.schedule.has_more() and task.suspended < MOST_SUSPENSIONS
+        return last and streak.alone(began) and self.schedule.has_more() and task.suspended < MOST_SUSPENSIONS
 
     def _over(self, task: Task, done: Done, failure: Failure | None = None) -> None:
         run = done.run

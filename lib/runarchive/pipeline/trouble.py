@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import shutil
 from collections.abc import Iterable
@@ -39,18 +40,29 @@ def backoff(tries: int, first: float) -> float:
 
 @dataclass(slots=True)
 class Streak:
-    """Which runs in a row met an outage; one success ends it. Not safe for threads by itself."""
+    """Which runs in a row met an outage of a stage's store; times are clock readings. Not safe for threads by itself.
+
+    A run that waited in vain while another was served met no outage of the store, but trouble of its own.
+    """
 
     runs: set[int] = field(default_factory=set)
+    answered: float = -math.inf
 
-    def meets(self, run: int) -> bool:
-        """Note that a run met an outage; returns whether that makes it one of the store."""
+    def meets(self, run: int, began: float) -> bool:
+        """Note that an attempt at a run, begun then, met an outage; returns whether that makes it the store's."""
+        if not self.alone(began):
+            return False
         self.runs.add(run)
         return len(self.runs) >= RUNS_IN_A_ROW
 
-    def ends(self) -> None:
-        """Note that the store answered."""
+    def alone(self, began: float) -> bool:
+        """Whether no other run was served since then."""
+        return self.answered < began
+
+    def ends(self, now: float) -> None:
+        """Note that the store served a run, or answered when it was asked."""
         self.runs.clear()
+        self.answered = now
 
 
 def short_of_room(places: Iterable[Path], reserve_mb: float) -> str:
