@@ -86,6 +86,8 @@ class DatabaseDirectory:
         """One document file, without `whole` perhaps its names alone; an unreadable one has a problem."""
         gone = False
         try:
+            if "/" in oid:
+                raise ValueError("an id with a slash")
             with open(self.place(collection, oid), "rb", buffering=0) as file:
                 return stored_from_data(file.readall(), oid, collection, whole=whole)
         except FileNotFoundError:

@@ -146,14 +146,11 @@ class FilesystemDB(DatabaseDirectory):
         return listing
 
     def _with_versions(self, listing: Iterable[StoredConfiguration]) -> tuple[StoredConfiguration, ...]:
-        versions: dict[tuple[str, str], str] = {}
-        for name in self.collection_names():
-            if name in self._broken:
-                for oid in self.document_files(name):
-                    versions[name, oid] = self.read(name, oid, whole=False).version
-                continue
-            tables = parse_index(self.index_text(name, {(name, oid) for oid in self.document_files(name)})).tables
-            versions.update({(name, oid): version for version, ids in tables["version"].items() for oid in ids})
+        versions = {
+            (collection, oid): version
+            for collection in self.collection_names()
+            for oid, version in self._versions_in(collection)
+        }
         for line in Journal.of(self.path).read_on():
             versions[line.collection, line.entry.id] = line.entry.version or ""
         detailed = []
@@ -161,6 +158,16 @@ class FilesystemDB(DatabaseDirectory):
             found = {versions.get(place, "") for place in self._memory.places(one.name)} - {""}
             detailed.append(StoredConfiguration(one.name, one.assigned, one.documents, tuple(sorted(found))))
         return tuple(detailed)
+
+    def _versions_in(self, collection: str) -> Iterator[tuple[str, str]]:
+        """Id and version of each document, from the documents where the index cannot tell."""
+        files = self.document_files(collection)
+        try:
+            table = parse_index(self.index_text(collection, {(collection, oid) for oid in files})).tables["version"]
+        except IndexProblem:
+            yield from ((oid, self.read(collection, oid, whole=False).version) for oid in files)
+        else:
+            yield from ((oid, version) for version, ids in table.items() for oid in ids)
 
     def configurations_of(self, run: int) -> tuple[str, ...]:
         """The configuration names of one run, sorted."""

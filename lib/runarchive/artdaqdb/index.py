@@ -171,7 +171,7 @@ def parse_index(text: str) -> Index:
     """Read an index; raises IndexProblem, `old` for the format before 1.10 and `damaged` for what is no index."""
     try:
         found, _ = json.JSONDecoder(object_pairs_hook=_merged, strict=False).raw_decode(text.lstrip())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise IndexProblem("damaged", f"it is not JSON: {error}") from None
     if not isinstance(found, dict):
         raise IndexProblem("damaged", "it is not a JSON object")
@@ -203,7 +203,7 @@ def parse_configurations(text: str) -> Index:
     assigned = text[places[5] : len(text) - 2]
     try:
         parts = json.loads("{" + names + "," + assigned + "}", object_pairs_hook=_merged)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise IndexProblem("damaged", f"it is not JSON: {error}") from None
     index = Index()
     for name in ("configurations.name", "configurations.assigned"):

@@ -1,0 +1,155 @@
+"""Database directories in which anything may be damaged: nothing breaks, and what cannot be read is named.
+
+TUI_ARCHIVER_DAMAGES says how many directories are damaged at random; by hand, thousands.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runarchive.artdaqdb.check import check_store
+from runarchive.artdaqdb.copying import copy_store
+from runarchive.artdaqdb.export import export_configuration, write_export
+from runarchive.artdaqdb.filesystem_check import reindex
+from runarchive.artdaqdb.filesystemdb import FilesystemDB
+from runarchive.artdaqdb.importing import Wanted, import_run
+from runarchive.artdaqdb.store import NewDocument
+from runarchive.errors import ArchiveError
+
+DAMAGES = int(os.environ.get("TUI_ARCHIVER_DAMAGES", "12"))
+TEXT = 'a: 1 # c\nt: { b: [1, "x"] }\ns: [ { k: 1 } ]\n'
+ENTITIES = ("RunHistory", "boot", "metadata", "schema")
+TIME = "2020-01-01T00:00:00.000+0000"
+ODD: tuple[Any, ...] = (
+    *(None, True, -1, 1e300, 10**30, "", "\x01\x1b[31m", "../../x", [], {}, [None], [[]], {"a": None}, {"name": 1}),
+    *([{"name": 1, "assigned": 2}], [{"name": "7/demo"}], [{"name": "7/demo", "assigned": TIME}] * 2),
+    *({"$oid": "x"}, {"$oid": "0" * 24}, {"type": "table", "children": []}, {"main": {"a": {"b": []}}, "prolog": {}}),
+)
+
+
+def filled(directory: Path) -> FilesystemDB:
+    """A database of the runs 7 and 8, all of it in the indexes."""
+    store = FilesystemDB(f"filesystemdb://{directory}")
+    store.insert(
+        [
+            NewDocument(
+                "SystemLayout" if one == "schema" else "RunHistory", one, f"{run}/demo", f"{run}/demo", run, TEXT
+            )
+            for run in (7, 8)
+            for one in ENTITIES
+        ]
+    )
+    store.fold()
+    return FilesystemDB(store.uri)
+
+
+def nodes(value: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The paths to everything within a JSON value but the value itself."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [place for key, child in inner for place in ((*path, key), *nodes(child, (*path, key)))]
+
+
+def altered(dice: random.Random, text: bytes) -> bytes:
+    """The JSON text with a few of its values missing or replaced."""
+    found = json.loads(text)
+    for _ in range(dice.randint(1, 3)):
+        *way, last = dice.choice(nodes(found))
+        owner = found
+        for key in way:
+            owner = owner[key]
+        if dice.random() < 0.25:
+            del owner[last]
+        else:
+            owner[last] = dice.choice(ODD)
+    return json.dumps(found).encode()
+
+
+def torn(dice: random.Random, text: bytes) -> bytes:
+    return text[: dice.randrange(len(text))]
+
+
+def flipped(dice: random.Random, text: bytes) -> bytes:
+    place = dice.randrange(len(text))
+    return text[:place] + bytes([dice.randrange(256)]) + text[place + 1 :]
+
+
+def nested(dice: random.Random, text: bytes) -> bytes:
+    return dice.choice([b'{"a":', b"["]) * 5000
+
+
+WAYS: list[Callable[[random.Random, bytes], bytes]] = [altered, altered, altered, torn, flipped, nested]
+
+
+def damage(dice: random.Random, file: Path) -> None:
+    """One of the things that may have happened to a file."""
+    text = file.read_bytes()
+    file.unlink()
+    chance = dice.random()
+    if chance < 0.05:
+        file.mkdir()
+    elif chance > 0.1:
+        file.write_bytes(dice.choice(WAYS)(dice, text))
+
+
+def wanted(run: int) -> Wanted:
+    return Wanted(run, "demo", [(one, TEXT) for one in ENTITIES[:-1]], TEXT)
+
+
+def test_any_damage_is_read_around_or_refused(tmp_path: Path) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")  # noqa: T201
+    dice = random.Random(seed)
+    for _ in range(DAMAGES):
+        directory = tmp_path / "db"
+        filled(directory)
+        for file in sorted(directory.glob("*[ty]/*.json")):
+            if dice.random() < 0.35:
+                damage(dice, file)
+        with closing(FilesystemDB(f"filesystemdb://{directory}")) as store:
+            for one in store.list_configurations(details=True):
+                write_export(export_configuration(store, one.name), one.name, tmp_path / "out")
+            assert all(one.message and one.mend for one in check_store(store))
+            for run in (7, 8, 9):
+                with suppress(ArchiveError):
+                    import_run(store, wanted(run))
+            with suppress(ArchiveError):
+                store.fold()
+            copy_store(store, FilesystemDB(f"filesystemdb://{tmp_path}/copy"))
+            reindex(store)
+        with closing(FilesystemDB(f"filesystemdb://{directory}")) as store:
+            assert "index" not in {one.kind for one in check_store(store)}
+        for left in ("db", "copy", "out"):
+            shutil.rmtree(tmp_path / left, ignore_errors=True)
+
+
+@pytest.mark.parametrize(
+    "bad", [lambda text: text.replace('"ouid" : [', '"ouid" : [ [', 1), lambda text: '{"a":' * 5000, lambda text: "[]"]
+)
+def test_an_index_damaged_where_a_plain_listing_does_not_look(tmp_path: Path, bad: Callable[[str], str]) -> None:
+    store = filled(tmp_path / "db")
+    index = tmp_path / "db/RunHistory/index.json"
+    index.write_text(bad(index.read_text()))
+    for details in (False, True):
+        listed = FilesystemDB(store.uri).list_configurations(details)
+        assert {(one.name, one.documents) for one in listed} == {("7/demo", 4), ("8/demo", 4)}
+    assert {one.versions for one in listed} == {("7/demo",), ("8/demo",)}
+    assert "index" in {one.kind for one in check_store(FilesystemDB(store.uri))}
+
+
+def test_an_id_in_an_index_leads_nowhere_else(tmp_path: Path) -> None:
+    store = filled(tmp_path / "db")
+    index = tmp_path / "db/RunHistory/index.json"
+    victim = next(one for one in store.documents("7/demo") if one.entities == ("boot",))
+    (tmp_path / "db/RunHistory" / f"{victim.id}.json").rename(tmp_path / "elsewhere.json")
+    index.write_text(index.read_text().replace(victim.id, "../../elsewhere"))
+    (failure,) = export_configuration(FilesystemDB(store.uri), "7/demo").failures
+    assert "an id with a slash" in failure[1]
