@@ -221,7 +221,7 @@ def test_a_large_blob_that_is_there_already_is_compared_in_bounded_memory(
     served: tuple[str, str | None], tmp_path: Path
 ) -> None:
     client = make(served[0])
-    content = b"x: 1\n" * (3 << 20)
+    content = b"x: 1\n" * (6 << 20)
     first, later, other = (tmp_path / name for name in ("first", "later", "other"))
     first.write_bytes(pack([("a.fcl", content)], 7, datetime(2026, 11, 21, tzinfo=UTC)))
     later.write_bytes(pack([("a.fcl", content)], 7, datetime(2026, 12, 1, tzinfo=UTC)))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PASSWORD_VARIABLE = "TUI_ARCHIVER_UCONDB_PASSWORD"
 _PORT = number_of(int, 0, 65535)
+_FILES = 8192
 _COUNT = number_of(int, 1, 1 << 20)
 
 
@@ -67,7 +68,7 @@ def _configure_serve(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--plain-http", action="store_true", help="serve other machines without TLS")
     serve.add_argument("--allow-drop", action="store_true", help="let create_folder?drop=yes empty a folder")
     serve.add_argument("--max-upload", metavar="MB", type=_COUNT, help="largest blob; default: what the database takes")
-    serve.add_argument("--threads", type=_COUNT, default=24, help="requests at a time; default: %(default)s")
+    serve.add_argument("--threads", type=_COUNT, default=64, help="requests at a time; default: %(default)s")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -181,6 +182,7 @@ def _serve(args: argparse.Namespace) -> int:
             storage.create_folder(FolderName.parse(name))
         except ValueError as error:
             raise UsageError(str(error)) from None
+    _allow_many_connections()
     server = RunningServer(
         UconApp(
             storage, users, prefix="/" + args.prefix.strip("/"), read_only=read_only, allow_drop=args.allow_drop,
@@ -201,6 +203,14 @@ def _serve(args: argparse.Namespace) -> int:
     talk("finishing the requests in hand")
     server.stop()
     return ExitCode.DONE
+
+
+def _allow_many_connections() -> None:
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = _FILES if most == resource.RLIM_INFINITY else min(_FILES, most)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
 
 
 def _largest_upload(megabytes: int | None, storage: Storage) -> int:

@@ -48,7 +48,7 @@ class EmbeddedServer:
                 hint="check that this account may write the file and its directory, and that the disk has room",
             ) from error
         app = UconApp(storage, self._users, read_only=storage.read_only)
-        self._server = RunningServer(app, host="127.0.0.1", port=0, threads=12)
+        self._server = RunningServer(app, host="127.0.0.1", port=0)
         return self._server.start()
 
     @property

@@ -167,6 +167,8 @@ class UconApp:
         request = request.with_path_arguments()
         if request.method != "POST":
             raise HttpError(text("Use POST", "405 Method Not Allowed", headers=(("Allow", "POST"),)))
+        if request.body.is_chunked:
+            raise HttpError(text("Say how long the question is", "411 Length Required"))
         folder = self._folder(request)
         try:
             wanted = json.loads(request.body.whole(_LARGEST_QUESTION))

@@ -5,93 +5,106 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import logging
+import resource
 import socket
 import ssl
 import sys
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from cheroot import wsgi
-from cheroot.server import HTTPConnection, HTTPRequest
 from cheroot.ssl.builtin import BuiltinSSLAdapter
 
 from runarchive.errors import ArchiveError, Code
 from runarchive.model import Phase, Store
 from runarchive.ucondb.server.app import UconApp
-from runarchive.ucondb.server.body import RequestBody
+from runarchive.ucondb.server.connection import LONGEST_HEADERS, Connection
+from runarchive.ucondb.server.lobby import Lobby
 
-_THREADS = 24
-_MOST_THREADS = 90
+THREADS = 64
 """Below the 100 connections that a PostgreSQL takes: each thread may come to hold one."""
-_MORE_THREADS = 8
-_IDLE_SECONDS = 30
-_LINGER_SECONDS = 2
-_HEAD_SECONDS = 10
-_KEPT_OPEN = 500
-_READ_BYTES = 1 << 17
-_LONGEST_HEADERS = 64 * 1024
+_FEWEST_WAITING = 100
 _log = logging.getLogger("runarchive.ucondb.server")
 
 
-class _Request(HTTPRequest):
-    """A request whose body is read by the application, in pieces, after it has looked at the credentials."""
-
-    def parse_request(self) -> None:
-        """Read the head of a request, for which a client gets less time than for a body."""
-        self.conn.socket.settimeout(_HEAD_SECONDS)
-        super().parse_request()
-        self.conn.socket.settimeout(self.server.timeout)
-
-    def respond(self) -> None:
-        """Have the application answer."""
-        length = None if self.chunked_read else int(self.inheaders.get(b"Content-Length", 0))
-        if length is not None and length < 0:
-            self.simple_response("400 Bad Request", "Malformed Content-Length")
-            self.close_connection = True
-            return
-        body = RequestBody(self.conn.rfile, length, self.server.max_upload)
-        self.rfile = body
-        self.server.gateway(self).respond()
-        if self.ready:
-            self.ensure_headers_sent()
-        if self.chunked_write:
-            self.conn.wfile.write(b"0\r\n\r\n")
-        if not body.finished:
-            # Nobody wants this body; a client that does not send it keeps the thread for no longer than this.
-            self.conn.socket.settimeout(_LINGER_SECONDS)
-            body.drop()
-            self.conn.socket.settimeout(self.server.timeout)
-        self.close_connection = self.close_connection or not body.finished
-
-
-class _Connection(HTTPConnection):
-    RequestHandlerClass = _Request
-    rbufsize = _READ_BYTES
-    has_sent = False
-
-
 class _Tls(BuiltinSSLAdapter):
-    """TLS whose handshake is made by the thread that serves the connection, not by the one that accepts all."""
+    """TLS whose handshake is part of reading, so that nobody waits for it."""
 
     def wrap(self, sock: socket.socket) -> tuple[ssl.SSLSocket, dict[str, str]]:
         wrapped = self.context.wrap_socket(sock, do_handshake_on_connect=False, server_side=True)
         return wrapped, {"wsgi.url_scheme": "https", "HTTPS": "on"}
 
 
+class _Workers:
+    """The threads that serve: one more whenever all are busy, up to `most`."""
+
+    def __init__(self, serve: Callable[[Connection], None], most: int) -> None:
+        self._serve = serve
+        self._busy: set[Connection] = set()
+        self._threads = ThreadPoolExecutor(most, "ucondb-server")
+
+    def start(self) -> None:
+        """They start when they are needed."""
+
+    def put(self, connection: Connection) -> None:
+        """Have a connection served, or close it when the end has come."""
+        try:
+            self._threads.submit(self._work, connection)
+        except RuntimeError:
+            connection.close()
+
+    def stop(self, seconds: float) -> None:
+        """Finish what is in hand; what takes longer than this is cut off."""
+        patience = threading.Timer(seconds, self._cut_off)
+        patience.start()
+        self._threads.shutdown()
+        patience.cancel()
+
+    def _work(self, connection: Connection) -> None:
+        self._busy.add(connection)
+        try:
+            self._serve(connection)
+        except Exception:
+            _log.exception("serving a connection")
+        finally:
+            self._busy.discard(connection)
+
+    def _cut_off(self) -> None:
+        for connection in list(self._busy):
+            with contextlib.suppress(OSError):
+                connection.socket.shutdown(socket.SHUT_RDWR)
+
+
 class _Server(wsgi.Server):
-    ConnectionClass = _Connection
+    ConnectionClass = Connection
     max_upload = 0
 
-    def process_conn(self, conn: Any) -> None:
-        """Give a connection to a thread, a new one only when something has come over it."""
-        if conn.has_sent:
-            if self.requests.idle <= self.requests.qsize:
-                # Those that are stalled keep their threads; the others get more.
-                self.requests.grow(_MORE_THREADS)
-            super().process_conn(conn)
+    def __init__(self, *args: Any, most_threads: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.requests = _Workers(self._serve_one, most_threads)
+        self._lobby = Lobby(self.requests.put, _most_waiting())
+
+    def prepare(self) -> None:
+        """Listen, and receive those who come."""
+        super().prepare()
+        self._lobby.open()
+
+    def process_conn(self, conn: Connection) -> None:
+        """Receive a new connection; it gets a thread once a request has come over it."""
+        self._lobby.admit(conn)
+
+    def stop(self) -> None:
+        """Send those away who wait, and finish what is in hand."""
+        self._lobby.close()
+        super().stop()
+
+    def _serve_one(self, conn: Connection) -> None:
+        if conn.communicate() and self.ready:
+            self._lobby.admit(conn)
         else:
-            conn.has_sent = True
-            self.put_conn(conn)
+            conn.close()
 
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
         """Log what cheroot has to say; that a client broke off, or cannot do TLS, is no fault of ours."""
@@ -102,11 +115,17 @@ class _Server(wsgi.Server):
             _log.log(level, "%s", msg, exc_info=traceback)
 
 
+def _most_waiting() -> int:
+    """Half of the files that this process may open."""
+    return max(_FEWEST_WAITING, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+
+
 class RunningServer:
     """A server on an address of its own; `port` 0 takes a free one. It runs in threads from `start` to `stop`.
 
     `certificate` and `private_key` (PEM files) make it HTTPS; with `client_ca` it serves only those who show a
-    certificate of that authority. `max_body` is the most bytes of one upload, if not what the store takes.
+    certificate of that authority. `threads` requests are served at a time; `max_body` is the most bytes of one upload,
+    if not what the store takes.
     """
 
     def __init__(
@@ -115,7 +134,7 @@ class RunningServer:
         *,
         host: str,
         port: int,
-        threads: int = _THREADS,
+        threads: int = THREADS,
         certificate: str = "",
         private_key: str = "",
         client_ca: str = "",
@@ -124,12 +143,10 @@ class RunningServer:
         self._app = app
         self._host = host
         self._server: Any = _Server(
-            (host, port), app, numthreads=threads, max=max(threads, _MOST_THREADS), server_name="",
-            timeout=_IDLE_SECONDS, request_queue_size=128,
+            (host, port), app, most_threads=threads, server_name="", request_queue_size=128
         )
         self._server.max_upload = app.storage.largest_body if max_body is None else max_body
-        self._server.max_request_header_size = _LONGEST_HEADERS
-        self._server.keep_alive_conn_limit = _KEPT_OPEN
+        self._server.max_request_header_size = LONGEST_HEADERS
         self._server.nodelay = True
         if certificate:
             self._server.ssl_adapter = _tls(certificate, private_key or certificate, client_ca)
