@@ -156,7 +156,7 @@ class Archive:
 
     def runs(self) -> tuple[Run, ...]:
         """Every known run, lowest first, from the ledger's memory of the last look; at once."""
-        return self._ledger.runs.all()
+        return self._look.asked.honest(self._ledger.runs.all())
 
     def counts(self) -> tuple[Mapping[Store, int], int]:
         """How many runs each store held at the last look, and how many wait; at once, however many there are."""
@@ -164,7 +164,8 @@ class Archive:
 
     def run(self, number: int) -> Run | None:
         """One run as `runs` has it, or None."""
-        return self._ledger.runs.get(number)
+        found = self._ledger.runs.get(number)
+        return None if found is None else self._look.asked.honest((found,))[0]
 
     def revision(self) -> int:
         """The ledger's revision; it grows with every change by any process."""
@@ -173,7 +174,8 @@ class Archive:
     def changes_since(self, revision: int) -> Changes:
         """What changed since that revision, by any process; cheap enough for four calls a second."""
         found = self._ledger.changes_since(revision)
-        return Changes(found.rev, found.runs, found.gone, found.events, found.jobs)
+        runs = self.runs() if self._look.asked.grew() else self._look.asked.honest(found.runs)
+        return Changes(found.rev, runs, found.gone, found.events, found.jobs)
 
     def refresh(self, stores: Iterable[Store] = ALL_STORES, *, full: bool = False) -> None:
         """Look at the stores and derive every state anew; `full` trusts no cached listing.
@@ -307,11 +309,12 @@ class Archive:
 
     def life(self, run: int) -> RunLife:
         """One run's attempts, checks, hashes, events and decisions, oldest first; raises ArchiveError(NOT_FOUND)."""
-        return life.life_of(self._ledger, self._memory, run)
+        found = life.life_of(self._ledger, self._memory, run)
+        return replace(found, run=self._look.asked.honest((found.run,))[0])
 
     def explain(self, run: int) -> Explanation:
         """Why a run is in its state, and what would change that; raises ArchiveError(NOT_FOUND)."""
-        return life.explain_run(self._ledger, self._memory, run)
+        return life.explain_run(self._ledger, self._memory, self._look.asked, run)
 
     def _decide(self, kind: DecisionKind, run: int, text: str) -> None:
         self._writing(kind.value)

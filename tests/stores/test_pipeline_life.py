@@ -428,3 +428,31 @@ def test_a_mistyped_folder_is_said_before_it_becomes_a_second_archive(site: Site
 def verdict_on_folder(archive: Archive) -> Verdict:
     [check] = [check for check in archive.doctor() if check.name == "UconDB folder"]
     return check.verdict
+
+
+def test_what_a_store_holds_that_never_answered_is_unknown_until_it_did(site: Site) -> None:
+    site.make(2)
+    there = site.data["ucon_db"]["server_url"]
+    site.configure(ucon_db={"server_url": "http://127.0.0.1:9/nobody"})
+    with Archive.open(site.config_file, writable=False, actor="tester@here") as archive:
+        archive.refresh()
+        seen = archive.revision()
+        assert [run.marks.ucondb for run in archive.runs()] == [Mark.UNKNOWN] * 2
+        assert [run.marks.artdaqdb for run in archive.runs()] == [Mark.MISSING] * 2
+        assert "ucondb: unknown" in archive.explain(1000).why
+        site.configure(ucon_db={"server_url": there})
+        with Archive.open(site.config_file, writable=False, actor="other@here") as other:
+            other.refresh()
+        told = archive.changes_since(seen).runs
+        assert [(run.run, run.marks.ucondb) for run in told] == [(1000, Mark.MISSING), (1001, Mark.MISSING)]
+        assert archive.changes_since(archive.revision()).runs == ()
+
+
+def test_the_failure_of_a_grown_run_names_the_import_that_mends_it(site: Site, archive: Archive) -> None:
+    site.make(1)
+    archive.run_job(JobKind.ARCHIVE)
+    add_line(site, 1000, "settings.txt", "\nlate: 1\n")
+    archive.glance_at([1000])
+    assert state(archive).state is RunState.OUTDATED
+    [failure] = archive.failures()
+    assert "import what grew (`import 1000`)" in failure.failure.hint

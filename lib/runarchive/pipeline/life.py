@@ -10,6 +10,7 @@ from runarchive.ledger.history import Attempt as LedgerAttempt
 from runarchive.ledger.history import Outcome as AttemptOutcome
 from runarchive.ledger.ledger import Ledger
 from runarchive.model import TROUBLED_STATES, Failure, Mark, Phase, Run, RunState, Stage, Store
+from runarchive.pipeline.asked import Asked
 from runarchive.pipeline.evidence import Evidence, HopEvidence, configuration_names
 from runarchive.pipeline.memory import Memory
 from runarchive.pipeline.plan import takes_ours
@@ -172,16 +173,17 @@ def _trouble(run: Run, evidence: Evidence) -> tuple[Stage, Failure]:
     differs = run.marks.ucondb is Mark.DIFFERS and run.marks.artdaqdb is not Mark.DIFFERS
     at_ucondb = differs or run.state is RunState.OUTDATED
     stage, store = (Stage.MIGRATE, Store.UCONDB) if at_ucondb else (Stage.IMPORT, Store.ARTDAQDB)
-    kind = TAXONOMY[code]
-    return stage, Failure(store, Phase.VERIFY, code.value, kind.retryable, run.reason, kind.hint)
+    ways = [way for way in exits_of(run, evidence) if way.action != "waive"]
+    hint = ", or ".join(f"{way.what} (`{way.command.removeprefix('tui-archiver ')}`)" for way in ways)
+    return stage, Failure(store, Phase.VERIFY, code.value, TAXONOMY[code].retryable, run.reason, hint)
 
 
 # --- why, and what would change it
 
 
-def explain_run(ledger: Ledger, memory: Memory, number: int) -> Explanation:
+def explain_run(ledger: Ledger, memory: Memory, asked: Asked, number: int) -> Explanation:
     """Why a run is in its state, every way out of it, and what happens by itself; raises ArchiveError(NOT_FOUND)."""
-    run = known_run(ledger, number)
+    run = asked.honest((known_run(ledger, number),))[0]
     evidence = memory.evidence(number)
     why = [f"{run.state}: {run.reason}" if run.reason else str(run.state)]
     for store in Store:

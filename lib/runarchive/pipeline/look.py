@@ -11,6 +11,7 @@ from runarchive.config import Config
 from runarchive.errors import ArchiveError
 from runarchive.ledger.ledger import Ledger
 from runarchive.model import Severity, Store
+from runarchive.pipeline.asked import Asked
 from runarchive.pipeline.evidence import Evidence, RecordFacts, artdaqdb_key, same_listing, ucondb_key
 from runarchive.pipeline.glance import glance
 from runarchive.pipeline.memory import Memory
@@ -41,6 +42,7 @@ class Look:
         self._memory = memory
         self.health: dict[Store, Health] = {store: Health(store) for store in Store}
         self.failures: dict[Store, ArchiveError] = {}
+        self.asked = Asked(ledger)
         self._ucondb_is_new = False
 
     def refresh(self, stores: Iterable[Store], *, full: bool = False) -> None:
@@ -88,6 +90,7 @@ class Look:
                 self._ledger.events.record(f"{store} is out of reach: {error.message}", severity=Severity.WARNING)
             return
         self.failures.pop(store, None)
+        self.asked.remember(store)
         self.health[store] = Health(store, True, time.monotonic() - began, message, self._memory.clock(), damage=damage)
         if not self._ledger.read_only:
             for sentence in sorted(set(damage) - set(before.damage)):
