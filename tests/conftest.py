@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import servers
-from tests.packed import unpack
+from tests.trees import unpack
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from runarchive.ucondb.embedded import open_client
 from tests.archiver_site import Site
-from tests.packed import unpack
+from tests.trees import unpack
 
 PACKED = Path(__file__).parent / "golden" / "reference_archive.tar.xz"
 RUNS = (1000, 1003, 1015, 1022, 41001, 41002, 41003, 41005, 41006, 41010, 41011, 41012)

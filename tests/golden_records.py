@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import atexit
-import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
 
-from tests.packed import unpack
+from tests.trees import remove, unpack
 
 GOLDEN = Path(__file__).parent / "golden"
+PACKED = GOLDEN / "run_records.tar.xz"
+UNREADABLE = "EventBuilder1.fcl"
+"""The file of run 1019 that its mode lets nobody but root read."""
 RUNS = range(1000, 1036)
 REFUSED_BY_THE_OLDER_ARCHIVER = frozenset({1008, 1032, 1033})
 
 
 @cache
 def golden_records() -> Path:
-    """The unpacked directory: `in/<run>`, `out/<run>/{archive,update,config_name.txt,has_update.txt}`, `conf/`."""
+    """The unpacked directory: `in/<run>`, `out/<run>/{archive,update,config_name.txt,has_update.txt}`, `conf/`.
+
+    The unreadable file of run 1019 can be read in it, whoever runs the tests.
+    """
     place = Path(tempfile.mkdtemp(prefix="golden-records-"))
-    atexit.register(_remove, place)
-    return unpack(GOLDEN / "run_records.tar.xz", place) / "run_records_golden"
-
-
-def _remove(place: Path) -> None:
-    """Remove what was unpacked, read-only directories too."""
-    for directory in (place, *place.rglob("*")):
-        if directory.is_dir() and not directory.is_symlink():
-            directory.chmod(0o755)
-    shutil.rmtree(place, ignore_errors=True)
+    atexit.register(remove, place)
+    golden = unpack(PACKED, place) / "run_records_golden"
+    (golden / "in" / "1019" / UNREADABLE).chmod(0o400)
+    return golden
 
 
 def golden_input(run: int) -> Path:

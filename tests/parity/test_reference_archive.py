@@ -16,7 +16,7 @@ from runarchive.config import load_config
 from runarchive.model import Mark, RunState
 from runarchive.ucondb.embedded import open_client
 from tests.archiver_site import Site
-from tests.packed import unpack
+from tests.trees import unpack
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "reference_archive.tar.xz"
 RUNS = (1000, 1003, 1015, 1022, 41001, 41002, 41003, 41005, 41006, 41010, 41011, 41012)

@@ -26,6 +26,7 @@ from runarchive.config import load_config
 from runarchive.model import RunState, Store
 from runarchive.ucondb.embedded import open_client
 from tests.archiver_site import Site
+from tests.trees import remove
 
 ROOT = Path(__file__).parents[2]
 
@@ -108,7 +109,7 @@ def test_row_096_recommendations(site: Site) -> None:
     assert "Run MIGRATOR: 2 run(s) in artdaqDB not in UconDB (range: 1000-1001)" in site.run("--report-status")
     site.run()
     for run in runs:
-        subprocess.run(["rm", "-rf", site.records / str(run)], check=True)
+        remove(site.records / str(run))
     assert "WARNING: 2 run(s) in artdaqDB but not on filesystem (may have been deleted)" in site.run("--report-status")
     site.configure(artdaq_db={"database_uri": f"filesystemdb://{site.root}/other"})
     assert "INFO: 2 run(s) in UconDB but not in artdaqDB" in site.run("--report-status")

@@ -39,7 +39,7 @@ from runarchive.artdaqdb.store import NewDocument
 from runarchive.errors import ArchiveError, Code
 from runarchive.fhicl.json_text import read_json, write_json
 from runarchive.fhicl.pairs import Pairs
-from tests.packed import unpack
+from tests.trees import unpack
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 STAGES = ("1_after_3_runs", "2_after_update_9002_new_entity", "3_after_update_9003_same_entity")

@@ -16,7 +16,8 @@ from runarchive.model import Mark, RunState, Store
 from runarchive.records_dir import differences, read_record
 from tests.archiver_site import Site
 from tests.golden_archive import RUNS, older_archive
-from tests.golden_records import golden_records
+from tests.golden_records import PACKED, golden_input
+from tests.trees import unpack
 
 ARCHIVED = [run for run in range(1000, 1036) if run not in (1028, 1032)]
 
@@ -25,8 +26,8 @@ ARCHIVED = [run for run in range(1000, 1036) if run not in (1028, 1032)]
 def golden_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """A site with the 36 golden records, all old enough, through one archive job."""
     site = Site(tmp_path_factory.mktemp("golden"))
-    shutil.rmtree(site.records)
-    shutil.copytree(golden_records() / "in", site.records, symlinks=True)
+    site.records.rmdir()
+    (unpack(PACKED, site.root) / "run_records_golden" / "in").rename(site.records)
     for place, folders, files in os.walk(site.records, topdown=False):
         for name in (*folders, *files):
             os.utime(Path(place, name), (1_700_000_000, 1_700_000_000), follow_symlinks=False)
@@ -88,11 +89,11 @@ def test_an_archived_record_is_restored_as_it_was(golden_site: Site, tmp_path: P
     assert list(differences(before.files, after.files)) == []
 
 
-def test_a_mended_link_lets_its_run_go_on(golden_site: Site, tmp_path: Path) -> None:
+def test_a_mended_link_lets_its_run_go_on(tmp_path: Path) -> None:
     site = Site(tmp_path / "site")
     shutil.rmtree(site.records)
     site.records.mkdir()
-    shutil.copytree(golden_site.records / "1032", site.records / "1032", symlinks=True)
+    shutil.copytree(golden_input(1032), site.records / "1032", symlinks=True)
     site.age(1032)
     site.configure(app={"run_process_retries": 0})
     with Archive.open(site.config_file, writable=True) as archive:

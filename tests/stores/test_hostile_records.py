@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from runarchive.archive import Archive, JobKind, JobOptions
 from runarchive.cli.main import main
 from runarchive.model import Mark, RunState
 from tests.archiver_site import Site
+from tests.trees import remove
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_a_verification_counts_what_it_does_not_read(
     site: Site, archive: Archive, capsys: pytest.CaptureFixture[str]
 ) -> None:
     site.make(2)
-    shutil.rmtree(site.records / "1001", onerror=_make_writable)
+    remove(site.records / "1001")
     (site.records / "1001").mkdir()
     archive.run_job(JobKind.ARCHIVE)
     archive.close()
@@ -108,9 +108,3 @@ def test_a_store_out_of_reach_is_75_everywhere(site: Site, archive: Archive, wor
         )
         expected = 0 if words == ["import"] else 75
         assert main(["-c", str(site.config_file), *words]) == expected
-
-
-def _make_writable(function: object, path: str, error: object) -> None:
-    os.chmod(Path(path).parent, 0o755)
-    os.chmod(path, 0o755)
-    shutil.rmtree(path) if Path(path).is_dir() else os.unlink(path)

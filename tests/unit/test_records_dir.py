@@ -16,7 +16,7 @@ from runarchive.errors import ArchiveError, Code
 from runarchive.fhicl.originals import FileKind, OriginalFile, pack_originals, unpack_originals
 from runarchive.records_dir import differences, newest_mtime_ns, read_record, restore_record, scan_records, whole
 from runarchive.records_dir import read as reading
-from tests.golden_records import RUNS, golden_input
+from tests.golden_records import RUNS, UNREADABLE, golden_input
 
 
 def test_only_plain_decimal_directories_are_runs(tmp_path: Path) -> None:
@@ -128,6 +128,7 @@ def test_an_unreadable_file_is_a_problem_as_a_normal_user() -> None:
     golden = golden_input(1019)
     for parent in (golden.parent, golden.parent.parent, golden.parent.parent.parent):
         parent.chmod(0o755)
+    (golden / UNREADABLE).chmod(0)
     done = subprocess.run(
         [sys.executable, "-c", code, str(golden)],
         capture_output=True,
@@ -135,6 +136,7 @@ def test_an_unreadable_file_is_a_problem_as_a_normal_user() -> None:
         env={"PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": "/tmp"},
         check=False,
     )
+    (golden / UNREADABLE).chmod(0o400)
     assert done.returncode == 0, done.stderr
     assert "unreadable_file" in done.stdout
     assert "run 1019: EventBuilder1.fcl cannot be read: permission denied" in done.stdout
