@@ -34,10 +34,8 @@ from runarchive.ucondb.server.storage import (
 
 T = TypeVar("T")
 
-_LARGE = 4 << 20
+_LARGE = 1 << 20
 """Bodies above this many bytes are read in pieces of it, so that no copy of them is held."""
-_SMALL = 16 << 10
-"""Bodies up to this many bytes are part of a statement; others come by binary COPY."""
 _STATEMENT_SECONDS = 300
 _COPY_HEAD = struct.Struct(">11sii")
 _COPY_ROW = struct.Struct(">hi")
@@ -67,6 +65,21 @@ _CREATE = """
         version_id integer references {versions} (id) on delete cascade, tag_name text,
         primary key (version_id, tag_name));
 """
+_LOOK = """
+    select key.taken, held.key, case when held.key is null and (%s or not key.taken) then nextval(%s) end
+    from (select exists (select 1 from {versions} where object = %s and key = %s) as taken) key left join lateral (
+        select key from {data} where hash = %s and size = %s and sha256(data) = %s limit 1) held on true
+"""
+"""Whether a key is taken, the data row that holds these bytes already, else the number of a new one."""
+_FREE_KEY = "update {versions} set key = null where object = %s and key = %s"
+_COPY = "copy {data} (key, hash, size, data) from stdin with binary"
+_INSERT = """
+    with version as (
+        insert into {versions} (key, object, tv, data_size, data_key, adler32) values (%s, %s, %s, %s, %s, %s)
+        returning id, tr),
+    tagged as (insert into {tags} select id, tag from version, unnest(%s::text[]) tag)
+    select id, extract(epoch from tr)::float8 from version
+"""
 _TABLES = ("versions", "tags", "data", "salt")
 _SEQUENCES = ("versions_id_seq", "data_key_seq")
 _INDEXES = ("versions_inx", "object_key_inx", "data_hash_size_key")
@@ -81,11 +94,11 @@ class PostgresStorage(Storage):
     _tag_list = "(select array_agg(t.tag_name) from {tags} t where t.version_id = v.id)"
 
     def __init__(self, dsn: str) -> None:
+        super().__init__()
         self._dsn = dsn
         self._local = threading.local()
         self._connections: list[extensions.connection] = []
         self._lock = threading.Lock()
-        self._known: set[FolderName] = set()
         self._run(lambda cursor: cursor.execute("select 1"))
 
     def close(self) -> None:
@@ -104,17 +117,13 @@ class PostgresStorage(Storage):
 
         return self._run(read)
 
-    def has_folder(self, folder: FolderName) -> bool:
-        """Whether a folder exists."""
-
+    def _holds_folder(self, folder: FolderName) -> bool:
         def read(cursor: extensions.cursor) -> bool:
             cursor.execute("select to_regclass(%s) is not null", (_table(folder, "versions"),))
             row = cursor.fetchone()
             return bool(row and row[0])
 
-        if folder not in self._known and self._run(read):
-            self._known.add(folder)
-        return folder in self._known
+        return self._run(read)
 
     def create_folder(
         self, folder: FolderName, *, owner: str = "", read: Sequence[str] = (), write: Sequence[str] = (),
@@ -144,22 +153,25 @@ class PostgresStorage(Storage):
         """Store a version with its bytes and tags, all or nothing, on disk when it returns; raises KeyTaken."""
 
         def insert(cursor: extensions.cursor) -> StoredVersion:
-            _free_key(cursor, folder, new)
-            data_key = _insert_data(cursor, folder, new)
+            body, tags = new.body, tuple(sorted(set(new.tags)))
+            sequence = _table(folder, "data_key_seq")
             cursor.execute(
-                _named(
-                    "insert into {versions} (key, object, tv, data_size, data_key, adler32)"
-                    " values (%s, %s, %s, %s, %s, %s) returning id, extract(epoch from tr)::float8", folder,
-                ),
-                (new.key, new.object, new.tv, new.body.size, data_key, new.body.adler32),
+                _named(_LOOK, folder),
+                (new.override, sequence, new.object, new.key, body.adler32, body.size, body.sha256),
+            )
+            taken, found, fresh = cursor.fetchone() or (False, None, 0)
+            if taken and not new.override:
+                raise KeyTaken(new.object, new.key or "")
+            if taken:
+                cursor.execute(_named(_FREE_KEY, folder), (new.object, new.key))
+            if found is None:
+                cursor.copy_expert(_named(_COPY, folder), _CopyRow(fresh, body), PIECE)
+            data_key = str(fresh if found is None else found)
+            cursor.execute(
+                _named(_INSERT, folder), (new.key, new.object, new.tv, body.size, data_key, body.adler32, list(tags))
             )
             number, tr = cursor.fetchone() or (0, 0.0)
-            tags = tuple(sorted(set(new.tags)))
-            for tag in tags:
-                cursor.execute(_named("insert into {tags} values (%s, %s)", folder), (number, tag))
-            return StoredVersion(
-                number, new.object, new.tv, tr, new.key, tags, data_key, new.body.size, new.body.adler32
-            )
+            return StoredVersion(number, new.object, new.tv, tr, new.key, tags, data_key, body.size, body.adler32)
 
         for last in (False, False, True):
             try:
@@ -293,40 +305,6 @@ def _grants(
     for role in writers:
         yield sql.SQL("grant insert, delete, update on {} to {}").format(tables, sql.Identifier(role))
         yield sql.SQL("grant all on {} to {}").format(sequences, sql.Identifier(role))
-
-
-def _free_key(cursor: extensions.cursor, folder: FolderName, new: NewVersion) -> None:
-    """See to it that nobody has the key of a new version; raises KeyTaken."""
-    if new.key is None:
-        return
-    where = "from {versions} where object = %s and key = %s"
-    cursor.execute(_named(f"select 1 {where}", folder), (new.object, new.key))
-    if cursor.fetchone() is None:
-        return
-    if not new.override:
-        raise KeyTaken(new.object, new.key)
-    update = "update {versions} set key = null where object = %s and key = %s"
-    cursor.execute(_named(update, folder), (new.object, new.key))
-
-
-def _insert_data(cursor: extensions.cursor, folder: FolderName, new: NewVersion) -> str:
-    """The key of the data row that holds these bytes; equal bytes share one."""
-    body = new.body
-    cursor.execute(
-        _named("select key from {data} where hash = %s and size = %s and sha256(data) = %s limit 1", folder),
-        (body.adler32, body.size, body.sha256),
-    )
-    row = cursor.fetchone()
-    if row is None and body.size <= _SMALL:
-        insert = "insert into {data} (hash, size, data) values (%s, %s, %s) returning key"
-        cursor.execute(_named(insert, folder), (body.adler32, body.size, body.whole()))
-        row = cursor.fetchone()
-    elif row is None:
-        cursor.execute("select nextval(%s)", (_table(folder, "data_key_seq"),))
-        row = cursor.fetchone() or (0,)
-        copy = _named("copy {data} (key, hash, size, data) from stdin with binary", folder)
-        cursor.copy_expert(copy, _CopyRow(int(row[0]), body), PIECE)
-    return str(row[0]) if row else ""
 
 
 class _CopyRow:

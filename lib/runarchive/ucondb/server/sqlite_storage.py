@@ -67,6 +67,7 @@ class SqliteStorage(Storage):
     _tag_list = "(select group_concat(tag_name, char(31)) from {tags} t where t.version_id = v.id)"
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self.path = path
         self.read_only = path.exists() and not os.access(path, os.W_OK)
         self._local = threading.local()
@@ -94,8 +95,7 @@ class SqliteStorage(Storage):
         rows = self._connection().execute("select name from folders where namespace = ?", (namespace,))
         return sorted(row[0] for row in rows)
 
-    def has_folder(self, folder: FolderName) -> bool:
-        """Whether a folder exists."""
+    def _holds_folder(self, folder: FolderName) -> bool:
         query = "select 1 from folders where namespace = ? and name = ?"
         return self._connection().execute(query, folder).fetchone() is not None
 

@@ -117,13 +117,16 @@ class Storage(ABC):
     _tag_list: str
     _true = "true"
 
+    def __init__(self) -> None:
+        self._known: set[FolderName] = set()
+
     @abstractmethod
     def folders(self, namespace: str) -> list[str]:
         """The names of the folders of a namespace, sorted."""
 
     @abstractmethod
-    def has_folder(self, folder: FolderName) -> bool:
-        """Whether a folder exists."""
+    def _holds_folder(self, folder: FolderName) -> bool:
+        """Whether the database says that a folder exists."""
 
     @abstractmethod
     def create_folder(
@@ -157,6 +160,12 @@ class Storage(ABC):
         self, folder: FolderName, query: str, values: Sequence[Any], *, many: bool = False
     ) -> Iterable[Sequence[Any]]:
         """The rows of a query; `many` of them are not held all at once."""
+
+    def has_folder(self, folder: FolderName) -> bool:
+        """Whether a folder exists; one that was seen once goes on existing."""
+        if folder not in self._known and self._holds_folder(folder):
+            self._known.add(folder)
+        return folder in self._known
 
     def objects(self, folder: FolderName) -> list[str]:
         """The objects that have a version which is not deleted, sorted."""
