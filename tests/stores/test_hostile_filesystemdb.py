@@ -124,6 +124,9 @@ def test_any_damage_is_read_around_or_refused(tmp_path: Path) -> None:
             with suppress(ArchiveError):
                 store.fold()
             copy_store(store, FilesystemDB(f"filesystemdb://{tmp_path}/copy"))
+            for index in directory.glob("*/index.json"):
+                if index.is_dir():
+                    index.rmdir()
             reindex(store)
         with closing(FilesystemDB(f"filesystemdb://{directory}")) as store:
             assert "index" not in {one.kind for one in check_store(store)}

@@ -147,6 +147,8 @@ class DatabaseDirectory:
             if lost:
                 raise IndexProblem("missing", f"it is missing, beside {len(lost)} documents") from None
             return Index().text()
+        except (IsADirectoryError, PermissionError) as error:
+            raise IndexProblem("damaged", f"it cannot be read: {error.strerror}") from None
 
     def make_directories(self, collections: set[str]) -> None:
         """Make what is missing of the database and these collections; its own record comes first."""
