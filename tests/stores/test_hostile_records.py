@@ -51,6 +51,20 @@ def test_a_file_name_that_is_no_utf8_stops_nobody(
     assert sorted(os.listdir(os.fsencode(out))) == sorted(os.listdir(os.fsencode(site.records / "1000")))
 
 
+def test_names_that_are_no_runs_are_told_and_stop_nobody(site: Site, archive: Archive) -> None:
+    site.make(1)
+    for number in range(23):
+        (site.records / f"00{number}").mkdir()
+    (site.records / "²").mkdir()
+    assert [run.state for run in archive.run_job(JobKind.ARCHIVE).runs] == [RunState.ARCHIVED]
+    told = [event.message for event in archive.events() if "records directory" in event.message]
+    assert told[0] == "'000' in the records directory: a run number has no leading zero"
+    assert told[-1] == "4 more names in the records directory are no runs"
+    (records,) = [check for check in archive.doctor() if check.name == "records"]
+    assert records.evidence.startswith("1 runs; '000': a run number has no leading zero;")
+    assert records.evidence.endswith("; and 19 more")
+
+
 def test_a_pipe_named_metadata_is_not_waited_for(site: Site, archive: Archive) -> None:
     site.make(1)
     with site.opened(1000) as record:

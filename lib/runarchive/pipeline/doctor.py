@@ -56,7 +56,8 @@ def _records(stores: Stores) -> tuple[Verdict, str, str]:
     scan = scan_records(stores.records)
     odd = [f"{name!r}: {reason}" for name, reason in scan.oddities if not name.startswith(".")]
     if odd:
-        evidence = f"{len(scan.runs)} runs; " + "; ".join(odd[:5])
+        shown = [*odd[:5], f"and {len(odd) - 5} more"] if len(odd) > 5 else odd
+        evidence = f"{len(scan.runs)} runs; " + "; ".join(shown)
         return Verdict.FAIL, evidence, "these are left alone; rename or remove them"
     return passed(f"{len(scan.runs)} runs")
 

@@ -26,6 +26,9 @@ CHUNK = 2000
 MANY = 5000
 """With more runs than this to glance at, all are shown by number first."""
 
+_ODDITIES_TOLD = 20
+"""So many names that are no runs become an event each."""
+
 Listed = tuple[bool, str, str]
 """On disk, artdaqDB's entry, UconDB's entry."""
 
@@ -119,8 +122,11 @@ class Look:
         if self._ledger.read_only or (before.token if before else "[]") == token:
             return
         self._ledger.listings.put("oddities", token, b"")
-        for name, reason in shown[:20]:
-            self._ledger.events.record(f"{name!r} in the records directory: {reason}", severity=Severity.WARNING)
+        told = [f"{name!r} in the records directory: {reason}" for name, reason in shown[:_ODDITIES_TOLD]]
+        if len(shown) > _ODDITIES_TOLD:
+            told.append(f"{len(shown) - _ODDITIES_TOLD} more names in the records directory are no runs")
+        for sentence in told:
+            self._ledger.events.record(sentence, severity=Severity.WARNING)
 
     def _see_artdaqdb(self, now: dict[int, Listed], *, full: bool) -> str:
         store = self._stores.artdaqdb
