@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,9 @@ from runarchive.fhicl.originals import FileKind, OriginalFile, pack_originals, u
 from runarchive.records_dir import differences, newest_mtime_ns, read_record, restore_record, scan_records, whole
 from runarchive.records_dir import read as reading
 from tests.golden_records import RUNS, UNREADABLE, golden_input
+
+PATHS = {"PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": "/tmp"}
+"""The environment of a Python that another user runs."""
 
 
 def test_only_plain_decimal_directories_are_runs(tmp_path: Path) -> None:
@@ -133,13 +137,34 @@ def test_an_unreadable_file_is_a_problem_as_a_normal_user() -> None:
         [sys.executable, "-c", code, str(golden)],
         capture_output=True,
         text=True,
-        env={"PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": "/tmp"},
+        env=PATHS,
         check=False,
     )
     (golden / UNREADABLE).chmod(0o400)
     assert done.returncode == 0, done.stderr
     assert "unreadable_file" in done.stdout
     assert "run 1019: EventBuilder1.fcl cannot be read: permission denied" in done.stdout
+
+
+def test_a_directory_that_cannot_be_entered_is_a_problem_at_a_glance_too(tmp_path: Path) -> None:
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path; from runarchive.records_dir import read_record\n"
+        "from runarchive.pipeline.glance import glance\n"
+        "place = Path(sys.argv[1]); closed = place / 'closed'\n"
+        "closed.mkdir(); (closed / 'a.fcl').touch(); closed.chmod(0o444)\n"
+        "if os.geteuid() == 0:\n"
+        "    [os.chown(path, 65534, 65534) for path in (place, closed)]; os.setgid(65534); os.setuid(65534)\n"
+        "print(*glance(place).problems, *(p.message for p in read_record(place, 7).problems), sep='\\n')\n"
+        "closed.chmod(0o755)"
+    )
+    with tempfile.TemporaryDirectory() as place:
+        command = [sys.executable, "-c", code, place]
+        done = subprocess.run(command, capture_output=True, text=True, env=PATHS, check=False)
+    assert done.stdout.splitlines() == [
+        "closed/a.fcl: Permission denied",
+        "run 7: closed/a.fcl cannot be read: permission denied",
+    ], done.stderr
 
 
 def test_a_pipe_does_not_block_and_is_named(tmp_path: Path) -> None:

@@ -57,7 +57,10 @@ def _walk(root: str, newest: int, problems: list[str]) -> tuple[int, int, int]:
             files += 1
             try:
                 status = entry.stat(follow_symlinks=False)
-            except OSError:
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                problems.append(f"{os.path.relpath(entry.path, root)}: {error.strerror}")
                 continue
             newest = max(newest, status.st_mtime_ns)
             if stat.S_ISDIR(status.st_mode):
