@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from runarchive.archive import Archive, JobKind, JobObserver, LockHolder, RunResult
+from runarchive.ledger import Ledger
 from runarchive.model import JobState, Mark, Run, RunState, Stage
-from tests.archiver_site import Site
+from runarchive.pipeline import job as job_module
+from runarchive.pipeline.context import Progress
+from runarchive.pipeline.memory import WORKING
+from runarchive.records_dir.make import Size, make_records
+from tests.archiver_site import Site, wait_until
 
 
 class Looker(JobObserver):
@@ -63,3 +70,53 @@ def test_a_stopped_job_does_not_count_what_it_left_to_the_next(tmp_path: Path) -
     assert 0 < done < 9
     assert (job.state, job.done, job.total) == (JobState.CANCELLED, done, 9)
     assert job.message.startswith(f"{done} done, 0 failed, {9 - done} left")
+
+
+@pytest.mark.parametrize("store", ["filesystemdb", "mongodb"])
+def test_every_process_sees_how_far_the_run_in_hand_is(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, store: str
+) -> None:
+    """Each time a stage tells how far it is, it waits until another process can see it."""
+    uri = request.getfixturevalue("mongodb_database") if store == "mongodb" else ""
+    site = Site(tmp_path / "site", uri)
+    make_records(site.records, runs=1, first=1000, size=Size.LARGE, in_progress=0)
+    site.age(1000)
+    seen: dict[Stage, list[int]] = {Stage.IMPORT: [], Stage.MIGRATE: []}
+    told = Progress.tell
+
+    def tell(progress: Progress, run: int, stage: Stage, done: int, total: int) -> None:
+        told(progress, run, stage, done, total)
+        percent = 100 * done // total
+        wait_until(lambda: shown(site, run) == (WORKING[stage], percent), f"{percent} % of the {stage}")
+        seen[stage].append(percent)
+
+    monkeypatch.setattr(Progress, "tell", tell)
+    monkeypatch.setattr(job_module, "HEARTBEAT", 0.01)
+    with Archive.open(site.config_file, writable=True) as archive:
+        archive.run_job(JobKind.ARCHIVE)
+        (run,) = archive.runs()
+        assert (run.state, run.percent) == (RunState.ARCHIVED, None)
+    for percents in seen.values():
+        assert len(set(percents)) > 1
+        assert percents[-1] == 100
+
+
+def shown(site: Site, run: int) -> tuple[RunState, int | None]:
+    """State and percent of a run as another process reads them."""
+    ledger = Ledger.open(site.work / "ledger.sqlite", read_only=True)
+    try:
+        found = ledger.runs.get(run)
+    finally:
+        ledger.close()
+    assert found is not None
+    return found.state, found.percent
+
+
+def test_progress_that_is_told_too_late_changes_nothing(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path / "ledger.sqlite")
+    ledger.runs.put([Run(1, RunState.IMPORTED), Run(2, RunState.IMPORTING)])
+    revision = ledger.revision()
+    ledger.runs.show_percents([(1, RunState.IMPORTING, 50), (2, RunState.IMPORTING, 50), (3, RunState.IMPORTING, 1)])
+    assert [(run.run, run.percent) for run in ledger.changes_since(revision).runs] == [(2, 50)]
+    assert [(run.run, run.percent) for run in ledger.runs.all()] == [(1, None), (2, 50)]
+    ledger.close()

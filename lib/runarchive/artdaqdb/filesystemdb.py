@@ -32,9 +32,11 @@ from runarchive.artdaqdb.store import (
     NewDocument,
     StoredConfiguration,
     StoredDocument,
+    Written,
     check_new,
     check_record,
     listing_order,
+    nobody_counts,
 )
 from runarchive.errors import ArchiveError, Code
 from runarchive.fhicl.json_text import write_json
@@ -182,7 +184,7 @@ class FilesystemDB(DatabaseDirectory):
             places = memory.places(configuration)
         return tuple(self.read(collection, oid) for collection, oid in places)
 
-    def insert(self, documents: Sequence[NewDocument]) -> None:
+    def insert(self, documents: Sequence[NewDocument], written: Written = nobody_counts) -> None:
         """Store new documents; the indexes follow at the next fold, which comes by itself every so many documents."""
         at = now()
         prepared = []
@@ -191,7 +193,7 @@ class FilesystemDB(DatabaseDirectory):
             oid = document_id(new)
             entry = Entry(oid, new.version, ((new.configuration, at),), (new.entity,), (), (str(new.run),))
             prepared.append(_Prepared(new.collection, entry, record_data(new, oid, at)))
-        self._write(prepared)
+        self._write(prepared, written)
 
     def insert_records(self, records: Sequence[Pairs]) -> None:
         """Store whole records under their own ids."""
@@ -222,7 +224,7 @@ class FilesystemDB(DatabaseDirectory):
             if not any(memory.has(name, collection, oid) for name, _ in one.entry.configurations):
                 yield _Prepared(collection, entry_of(oid, there.record), b""), False
 
-    def _write(self, prepared: Sequence[_Prepared]) -> None:
+    def _write(self, prepared: Sequence[_Prepared], written: Written = nobody_counts) -> None:
         """Write beside, make durable, note, move in; after a crash before the end nothing noted is half written."""
         with os_errors(Phase.WRITE, f"cannot write to {self.path}"):
             wanted = list(self._to_write(prepared))
@@ -232,9 +234,10 @@ class FilesystemDB(DatabaseDirectory):
                 self.fold()
             self.make_directories({one.collection for one, _ in wanted})
             with NewFiles(self.path) as files:
-                for one, fresh in wanted:
+                for count, (one, fresh) in enumerate(wanted, len(prepared) - len(wanted) + 1):
                     if fresh:
                         files.add(self.place(one.collection, one.entry.id), one.data)
+                    written(count)
                 files.sync()
                 with locked(self.path, LOCK_SECONDS):
                     for one, fresh in wanted:

@@ -119,11 +119,19 @@ def assess(store: ArtdaqStore, wanted: Wanted, others: Others | None = None) -> 
     return _look(store, wanted, others)[0]
 
 
-def import_run(store: ArtdaqStore, wanted: Wanted, others: Others | None = None, *, add: bool = False) -> ImportOutcome:
+def import_run(
+    store: ArtdaqStore,
+    wanted: Wanted,
+    others: Others | None = None,
+    *,
+    add: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> ImportOutcome:
     """Bring a run into the store as far as that is safe, read it back and compare.
 
     ABSENT and PARTIAL runs are completed, GROWN ones get an update version; SAME and OTHER_WRITER ones stay as they
-    are. `add` stores our rendering beside another writer's or a conflicting one, as an update version. Raises
+    are. `add` stores our rendering beside another writer's or a conflicting one, as an update version. `progress` is
+    told how many documents are written of how many to write. Raises
     ArchiveError CONFLICT, TWO_CONFIGURATIONS, PARTIAL (another writer's), MISMATCH (read back differently), or what
     the store raises.
     """
@@ -140,7 +148,7 @@ def import_run(store: ArtdaqStore, wanted: Wanted, others: Others | None = None,
         if before.state in {ImportState.SAME, ImportState.OTHER_WRITER}:
             return ImportOutcome(before, stored=documents)
     new = _documents_to_write(wanted, before, documents)
-    store.insert(new)
+    store.insert(new, lambda done: progress(done, len(new)))
     after, documents = _look(store, wanted, None)
     if after.state is not ImportState.SAME:
         message = f"run {wanted.run} was written, but reads back as {after.state}: {_listed(after)}"

@@ -30,7 +30,9 @@ from runarchive.artdaqdb.store import (
     NewDocument,
     StoredConfiguration,
     StoredDocument,
+    Written,
     check_new,
+    nobody_counts,
 )
 from runarchive.artdaqdb.system_metadata import metadata_document
 from runarchive.errors import ArchiveError, Code
@@ -177,12 +179,12 @@ class MongoDB:
                     break
                 yield _stored(bytes(document.raw), name)
 
-    def insert(self, documents: Sequence[NewDocument]) -> None:
+    def insert(self, documents: Sequence[NewDocument], written: Written = nobody_counts) -> None:
         """Store documents; one whose id is there was stored before with the same content and is left alone."""
         at = now()
         for new in documents:
             check_new(new)
-        self._write([(new.collection, _encoded(new, at)) for new in documents])
+        self._write([(new.collection, _encoded(new, at)) for new in documents], written)
 
     def insert_records(self, records: Sequence[Pairs]) -> None:
         """Store whole records; raises BAD_NAME for one that would break the library's listings for everybody."""
@@ -203,13 +205,18 @@ class MongoDB:
             message = f"{name}/{oid} is in MongoDB with another content"
             raise ArchiveError(Code.CONFLICT, message, store=Store.ARTDAQDB, phase=Phase.WRITE)
 
-    def _write(self, prepared: Sequence[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    def _write(
+        self, prepared: Sequence[tuple[str, bytes]], written: Written = nobody_counts
+    ) -> list[tuple[str, bytes]]:
         """Insert encoded records collection by collection, in their order; returns those whose id was there before."""
         if prepared:
             self._ensure_metadata()
         known: list[tuple[str, bytes]] = []
+        done = 0
         for name, batch in _batches(prepared):
             known.extend((name, batch[place]) for place in self._insert_batch(name, batch))
+            done += len(batch)
+            written(done)
         return known
 
     @repeated

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -90,6 +90,13 @@ class Finding:
     advice: bool = False
 
 
+Written = Callable[[int], None]
+
+
+def nobody_counts(documents: int) -> None:
+    """Takes the number of documents written, and does nothing with it."""
+
+
 class ArtdaqStore(Protocol):
     """One artdaqDB database; methods raise ArchiveError with store=ARTDAQDB and may be called from threads."""
 
@@ -123,11 +130,12 @@ class ArtdaqStore(Protocol):
     def collections(self) -> dict[str, int]:
         """Each collection but SystemMetadata, with its number of documents."""
 
-    def insert(self, documents: Sequence[NewDocument]) -> None:
+    def insert(self, documents: Sequence[NewDocument], written: Written = nobody_counts) -> None:
         """Store documents; on return they survive loss of power. A document stored before with the same content is
         left alone.
 
         The id is made from the content (`documents.document_id`), so that two writers of one document leave one.
+        `written` is told, as it grows, how many of them the store has taken.
         """
 
     def insert_records(self, records: Sequence[Pairs]) -> None:

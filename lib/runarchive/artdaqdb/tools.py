@@ -27,7 +27,9 @@ from runarchive.artdaqdb.store import (
     NewDocument,
     StoredConfiguration,
     StoredDocument,
+    Written,
     check_new,
+    nobody_counts,
     open_store,
     run_of,
 )
@@ -134,7 +136,7 @@ class ToolsStore:
         with locked(path, LOCK_SECONDS) as descriptor:
             yield (descriptor,)
 
-    def insert(self, documents: Sequence[NewDocument]) -> None:
+    def insert(self, documents: Sequence[NewDocument], written: Written = nobody_counts) -> None:
         """Store documents through bulkloader, one call a run, and read every one back from the database.
 
         Documents that are there with the same content are not sent again. Raises ArchiveError: TOOL_FAILED, TIMEOUT,
@@ -145,10 +147,14 @@ class ToolsStore:
         for new in documents:
             check_new(new)
             (groups[new.configuration] if loadable(new) else directly).append(new)
+        done = 0
         for configuration, group in groups.items():
             missing = self._missing(configuration, group)
+            done += len(group) - len(missing)
             for part in _in_order(missing):
                 self._load(configuration, part)
+                done += len(part)
+                written(done)
         if directly:
             self._direct.insert(directly)
 

@@ -102,6 +102,15 @@ class RunTable:
                 db.executemany("DELETE FROM gone WHERE run = ?", [(row[0],) for row in rows])
         return changed
 
+    def show_percents(self, percents: Iterable[tuple[int, RunState, int]]) -> None:
+        """Show how far runs are in the state given; one that is in another state by now stays as it is."""
+        with self._database.write() as db:
+            revision = self._database.revision()
+            db.executemany(
+                "UPDATE runs SET percent = ?, rev = ? WHERE run = ? AND state = ? AND percent IS NOT ?",
+                [(percent, revision, run, state.value, percent) for run, state, percent in percents],
+            )
+
     def forget(self, runs: Iterable[int]) -> None:
         """Drop runs that no store and no directory holds any more; their history stays."""
         with self._database.write() as db:

@@ -13,7 +13,7 @@ from runarchive.artdaqdb.export import Export
 from runarchive.artdaqdb.schema import schema_text
 from runarchive.config import Config
 from runarchive.errors import TAXONOMY, ArchiveError, Code
-from runarchive.model import Failure, Phase, Store
+from runarchive.model import Failure, Phase, Stage, Store
 from runarchive.pipeline.memory import Memory
 from runarchive.pipeline.stores import Stores
 
@@ -24,6 +24,25 @@ EXPORT_SECONDS = 10.0
 """How long what was read of a run stands for the store; other programs write to it too."""
 
 
+class Progress:
+    """How far the runs in hand are in their stage, in percent; told by workers, safe for many threads."""
+
+    def __init__(self) -> None:
+        self._percents: dict[tuple[int, Stage], int] = {}
+        self._lock = threading.Lock()
+
+    def tell(self, run: int, stage: Stage, done: int, total: int) -> None:
+        """Note that this much of the stage's work on a run is done: documents written, or bytes put."""
+        with self._lock:
+            self._percents[run, stage] = 100 * done // max(total, 1)
+
+    def take(self) -> dict[tuple[int, Stage], int]:
+        """What was told since the last call."""
+        with self._lock:
+            told, self._percents = self._percents, {}
+        return told
+
+
 @dataclass(slots=True)
 class Context:
     """The parts that the stages of one archive share; safe for many threads."""
@@ -32,6 +51,7 @@ class Context:
     stores: Stores
     memory: Memory
     stopping: Callable[[], bool] = lambda: False
+    progress: Progress = field(default_factory=Progress)
     _schema: str | None = None
     _exports: OrderedDict[tuple[int, str], tuple[float, Export]] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)

@@ -16,7 +16,7 @@ from runarchive.artdaqdb.importing import (
 )
 from runarchive.artdaqdb.store import StoredDocument
 from runarchive.errors import ArchiveError, Code
-from runarchive.model import Phase, Store
+from runarchive.model import Phase, Stage, Store
 from runarchive.pipeline.context import Context, sha256
 from runarchive.pipeline.evidence import Evidence, HopEvidence, HopVerdict, artdaqdb_key
 from runarchive.pipeline.wanted import Prepared, prepare
@@ -54,8 +54,11 @@ def run_import(context: Context, evidence: Evidence, *, add: bool = False) -> Ev
     def others() -> tuple[Rendering, ...]:
         return renderings(prepared.record.files, run)
 
+    def written(done: int, total: int) -> None:
+        context.progress.tell(run, Stage.IMPORT, done, total)
+
     try:
-        outcome = import_run(store, prepared.wanted, others, add=add)
+        outcome = import_run(store, prepared.wanted, others, add=add, progress=written)
     except ArchiveError as error:
         if error.code not in (Code.CONFLICT, Code.TWO_CONFIGURATIONS, Code.PARTIAL):
             raise

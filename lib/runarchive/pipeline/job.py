@@ -146,7 +146,10 @@ class JobRun:
         rate = len(finished) / elapsed
         left = len(self.plan.steps) - done
         paused = [f"{stage} stands: {self.schedule.gates[stage].paused}" for stage in self.schedule.paused_stages()]
+        percents = self.context.progress.take()
         try:
+            if percents:
+                self.context.memory.show_percents(percents)
             request = self.ledger.jobs.progress(
                 self.job,
                 done=done,

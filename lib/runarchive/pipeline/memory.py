@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -95,13 +95,19 @@ class Memory:
                 self._ledger.evidence.forget(gone)
                 self._ledger.runs.forget(gone)
 
-    def show_working(self, evidence: Evidence, stage: Stage, percent: int | None = None) -> Run:
+    def show_percents(self, percents: Mapping[tuple[int, Stage], int]) -> None:
+        """Show how far these runs are in the stage in hand; those that are no longer in it stay as they are."""
+        self._ledger.runs.show_percents(
+            (run, WORKING[stage], percent) for (run, stage), percent in percents.items()
+        )
+
+    def show_working(self, evidence: Evidence, stage: Stage) -> Run:
         """Remember that a stage has this run in hand, and show it as IMPORTING or MIGRATING."""
         run = self.derive(evidence)
         if stage in WORKING:
             at = "artdaqdb" if stage is Stage.IMPORT else "ucondb"
             marks = replace(run.marks, **{at: Mark.RUNNING})
-            run = replace(run, state=WORKING[stage], reason="", marks=marks, percent=percent)
+            run = replace(run, state=WORKING[stage], reason="", marks=marks)
         with self._ledger.transaction():
             self._ledger.evidence.put(
                 [(evidence.run, evidence.on_disk, evidence.artdaqdb, evidence.ucondb, to_text(evidence))]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from runarchive.artdaqdb.export import Export, export_configuration, export_documents, file_paths
 from runarchive.errors import ArchiveError, Code
-from runarchive.model import Phase, Store
+from runarchive.model import Phase, Stage, Store
 from runarchive.pipeline.context import Context
 from runarchive.pipeline.evidence import WHOLE, Evidence, HopEvidence, HopVerdict, configuration_names, ucondb_key
 from runarchive.pipeline.import_stage import export_hash, judge_alone, judge_import, no_artdaqdb
@@ -76,7 +76,11 @@ def run_migrate(context: Context, evidence: Evidence, *, supersede: bool = False
         hop = evidence.import_hop
         if hop is None or hop.verdict not in WHOLE or hop.output != packed.hash:
             return replace(evidence, failed=None)
-    outcome = context.stores.ucondb.put(run, packed.blob, override=supersede)
+
+    def sent(size: int) -> None:
+        context.progress.tell(run, Stage.MIGRATE, size, len(packed.blob))
+
+    outcome = context.stores.ucondb.put(run, packed.blob, override=supersede, sent=sent)
     version = outcome.version
     if version is None:
         raise ArchiveError(

@@ -6,7 +6,7 @@ import codecs
 import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -185,15 +185,22 @@ class UconClient:
         return retried(read)
 
     def put(
-        self, run: int, data: bytes | Path, *, tags: Iterable[str] | None = None, override: bool = False
+        self,
+        run: int,
+        data: bytes | Path,
+        *,
+        tags: Iterable[str] | None = None,
+        override: bool = False,
+        sent: Callable[[int], None] | None = None,
     ) -> PutOutcome:
         """Store the bytes, or the file, of a run under its number, which is its tag too unless `tags` says otherwise.
 
         A run that is there already is compared and never overwritten, unless `override`: then the old version gives its
         key away, and keeps its id and tags. Returns once the server has said that it is stored, with our size and
-        adler32.
+        adler32. `sent` is told, as it grows, how many bytes of a large blob are on their way.
         """
-        return Put(self, self._transport, run, data, (str(run),) if tags is None else tuple(tags), override).outcome()
+        named = (str(run),) if tags is None else tuple(tags)
+        return Put(self, self._transport, run, data, named, override, sent).outcome()
 
     def tag(self, run: int, name: str) -> None:
         """Add a tag to the version of a run."""

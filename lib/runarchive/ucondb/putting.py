@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol
@@ -12,7 +13,7 @@ from typing import IO, Protocol
 from runarchive.errors import ArchiveError, Code
 from runarchive.model import Phase, Store
 from runarchive.repeating import retried
-from runarchive.ucondb.body import Checksums, PutKind, PutOutcome, read_file
+from runarchive.ucondb.body import CHUNK, Checksums, PutKind, PutOutcome, read_file
 from runarchive.ucondb.frame import content_hash
 from runarchive.ucondb.listing import UconVersion, version_of
 from runarchive.ucondb.transport import Query, Transport, message_of
@@ -38,17 +39,38 @@ class Reader(Protocol):
         """Make the folder."""
 
 
+class _CountedBytes(io.BytesIO):
+    """Bytes to be sent, which tell how many of them were taken."""
+
+    def __init__(self, data: bytes, taken: Callable[[int], None]) -> None:
+        super().__init__(data)
+        self._taken = taken
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        piece = super().read(size)
+        self._taken(self.tell())
+        return piece
+
+
 class Put:
     """One blob on its way into the store; `data` is the bytes themselves or the file that holds them."""
 
     def __init__(
-        self, reader: Reader, transport: Transport, run: int, data: bytes | Path, tags: tuple[str, ...], override: bool
+        self,
+        reader: Reader,
+        transport: Transport,
+        run: int,
+        data: bytes | Path,
+        tags: tuple[str, ...],
+        override: bool,
+        sent: Callable[[int], None] | None = None,
     ) -> None:
         self._reader = reader
         self._transport = transport
         self._run = run
         self._data = data
         self._override = override
+        self._sent = sent
         self._query: Query = (
             ("folder", reader.folder),
             ("object", reader.object_name),
@@ -78,7 +100,7 @@ class Put:
 
     def _attempt(self, *, may_make_folder: bool = True) -> PutOutcome:
         with self._body() as body:
-            status, text = self._transport.write("put", self._query, body, size=self._sums.size)
+            status, text = self._transport.write("put", self._query, self._counted(body), size=self._sums.size)
         if status == 200:
             return self._stored(text)
         message = message_of(text)
@@ -160,6 +182,12 @@ class Put:
             raise self._failure(Code.UNREADABLE_FILE, f"cannot read {self._data}: {error.strerror}") from error
         with file:
             yield file
+
+    def _counted(self, body: Body) -> Body:
+        """The body; a large one in memory tells how much of it was taken to be sent."""
+        if self._sent is None or not isinstance(body, bytes) or len(body) <= CHUNK:
+            return body
+        return _CountedBytes(body, self._sent)
 
     def _failure(self, code: Code, message: str) -> ArchiveError:
         return ArchiveError(code, message, store=Store.UCONDB, phase=Phase.WRITE, run=self._run)
