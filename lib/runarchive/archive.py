@@ -142,16 +142,21 @@ class Archive:
 
     def arm(self) -> None:
         """Allow writing; raises ArchiveError(READ_ONLY) where the config says `read_only: true`."""
-        if self._config.app.read_only:
-            raise ArchiveError(Code.READ_ONLY, "the config says read_only: true", hint="change app.read_only first")
+        self._unless_config_forbids("arming")
         self._armed = True
 
     def disarm(self) -> None:
         """Refuse writing from now on; jobs that run go on."""
         self._armed = False
 
+    def _unless_config_forbids(self, what: str) -> None:
+        if self._config.app.read_only:
+            message = f"{what} refused: the config says read_only: true"
+            raise ArchiveError(Code.READ_ONLY, message, phase=Phase.WRITE, hint="change app.read_only first")
+
     def _writing(self, what: str) -> None:
         if not self._armed:
+            self._unless_config_forbids(what)
             raise ArchiveError(Code.READ_ONLY, f"{what} refused: this archive is read-only here", phase=Phase.WRITE)
 
     def runs(self) -> tuple[Run, ...]:

@@ -88,6 +88,20 @@ def test_every_run_is_archived_as_the_older_archiver_left_it_with_what_it_lost(t
     assert "all_events_to_all_dispatchers" in found[41001][3]
 
 
+def test_records_that_were_not_mounted_at_first_are_judged_when_they_are(taken_over: Site) -> None:
+    away = taken_over.records.rename(taken_over.root / "away")
+    taken_over.records.mkdir()
+    for state, artdaqdb, ucondb, reason in judged(taken_over).values():
+        assert (state, artdaqdb, ucondb) == (RunState.ARCHIVED, Mark.OTHER_WRITER, Mark.OTHER_WRITER)
+        assert reason == "as another writer left it; its directory is gone"
+    taken_over.records.rmdir()
+    away.rename(taken_over.records)
+    for state, artdaqdb, ucondb, reason in judged(taken_over).values():
+        assert (state, artdaqdb, ucondb) == (RunState.ARCHIVED, Mark.OTHER_WRITER, Mark.OTHER_WRITER)
+        assert "older archiver" in reason
+        assert "lost" in reason
+
+
 def test_what_was_lost_is_offered_and_can_be_added(taken_over: Site) -> None:
     with taken_over.archive(writable=True) as archive:
         archive.run_job(JobKind.VERIFY, [1022])
@@ -115,10 +129,18 @@ def test_retry_verify_and_recover_behave(taken_over: Site) -> None:
 
 
 @pytest.mark.parametrize("taken_over", ["_tools"], indirect=True)
-def test_the_index_that_two_workers_broke_is_found_said_and_mended(taken_over: Site) -> None:
+@pytest.mark.parametrize("broken", ["truncated", "empty", "in the ids", "in a table"])
+def test_the_index_that_two_workers_broke_is_found_said_and_mended(taken_over: Site, broken: str) -> None:
     index = next((taken_over.root / "artdaqdb").rglob("RunHistory/index.json"))
     whole = index.read_bytes()
-    index.write_bytes(whole[: len(whole) // 2])
+    index.write_bytes(
+        {
+            "truncated": whole[: len(whole) // 2],
+            "empty": b"",
+            "in the ids": whole[:3000] + b'"' + whole[3000:],
+            "in a table": whole.replace(b'"1022/', b"1022/"),
+        }[broken]
+    )
     for found in (taken_over.run("--report-status"), taken_over.run("--report-status")):
         assert "Total Runs:      12" in found
         assert "WARNING: RunHistory/index.json is damaged" in found
@@ -133,6 +155,14 @@ def test_the_index_that_two_workers_broke_is_found_said_and_mended(taken_over: S
     subprocess.run([*cli, "reindex"], capture_output=True, check=True)
     mended = subprocess.run([*cli, "check"], capture_output=True, text=True, check=False)
     assert "index.json" not in mended.stdout
+    assert "All systems are synchronized" in taken_over.run("--report-status")
+
+
+@pytest.mark.parametrize("taken_over", ["_tools"], indirect=True)
+def test_what_stands_behind_a_whole_index_is_no_damage(taken_over: Site) -> None:
+    index = next((taken_over.root / "artdaqdb").rglob("RunHistory/index.json"))
+    whole = index.read_bytes()
+    index.write_bytes(whole + whole[-500:])
     assert "All systems are synchronized" in taken_over.run("--report-status")
 
 

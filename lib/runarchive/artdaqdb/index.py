@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from runarchive.fhicl.pairs import Pairs, Value
@@ -187,11 +188,14 @@ def parse_index(text: str) -> Index:
     return index
 
 
+KEPT = frozenset({"configurations.name", "configurations.assigned"})
+"""The tables that a listing needs."""
+
 _SECTION_MARKS = tuple(f'\n"{name}" : {{\n' for name in TABLES)
 
 
 def parse_configurations(text: str) -> Index:
-    """Read only the configuration tables of an index, several times faster than the whole.
+    """Read an index section by section and keep only the configuration tables, in a fraction of the memory.
 
     Falls back to the whole where the text is not laid out as the library's writer does; raises as `parse_index`.
     """
@@ -199,15 +203,14 @@ def parse_configurations(text: str) -> Index:
     whole = text.startswith('{\n"ouid" : [\n') and text.endswith("\n}\n}")
     if not whole or places != sorted(places) or places[0] < 0:
         return parse_index(text)
-    names = text[places[1] : places[2]].rstrip(",\n")
-    assigned = text[places[5] : len(text) - 2]
-    try:
-        parts = json.loads("{" + names + "," + assigned + "}", object_pairs_hook=_merged)
-    except (ValueError, RecursionError) as error:
-        raise IndexProblem("damaged", f"it is not JSON: {error}") from None
     index = Index()
-    for name in ("configurations.name", "configurations.assigned"):
-        index.tables[name] = {key: _ids(ids, f"{name}: {key}") for key, ids in parts[name].items()}
+    for start, end in pairwise((1, *places, len(text) - 2)):
+        try:
+            section = json.loads("{" + text[start:end].strip(",\n") + "}", object_pairs_hook=_merged)
+        except (ValueError, RecursionError):
+            return parse_index(text)
+        for name in KEPT & section.keys():
+            index.tables[name] = {key: _ids(ids, f"{name}: {key}") for key, ids in section[name].items()}
     return index
 
 

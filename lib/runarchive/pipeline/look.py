@@ -213,7 +213,11 @@ def _listed(item: Evidence, known: Mapping[int, Listed], now: Mapping[int, Liste
     disk, artdaqdb, ucondb = (
         new if old == kept else kept for old, new, kept in zip(before, after, mine, strict=True)
     )
-    return replace(item, on_disk=bool(disk), artdaqdb=str(artdaqdb), ucondb=str(ucondb))
+    item = replace(item, on_disk=bool(disk), artdaqdb=str(artdaqdb), ucondb=str(ucondb))
+    came_back = item.on_disk and not mine[0]
+    if came_back and item.imported is not None and not item.imported.record:
+        return replace(item, imported=None, migrated=None)  # judged without the directory, which may tell more
+    return item
 
 
 def _set_column(now: dict[int, Listed], column: int, values: Mapping[int, bool | str], nothing: bool | str) -> None:
