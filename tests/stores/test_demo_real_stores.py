@@ -30,5 +30,5 @@ def test_the_chain_runs_on_real_stores_and_finds_them_again() -> None:
     assert (answers[1]["imported"], answers[1]["migrated"]) == (0, 0)
     assert answers[1]["verified"] == answers[0]["verified"]
     config = (root / "config.yaml").read_text()
-    assert "database_uri: mongodb://127.0.0.1:" in config
-    assert "server_url: http://127.0.0.1:" in config
+    assert 'database_uri: "mongodb://127.0.0.1:' in config
+    assert 'server_url: "http://127.0.0.1:' in config

@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from runarchive.archive import Archive, JobKind, JobOptions
+from runarchive.clean import clean
 from runarchive.cli.numbers import COUNT
 from runarchive.cli.opening import exit_code, graceful
 from runarchive.cli.output import emit, emit_json, talk
 from runarchive.cli.refusing import refuse_read_only
-from runarchive.errors import cannot_write
-from runarchive.model import Mark, RunState, Stage
+from runarchive.errors import UsageError, cannot_write
+from runarchive.model import TROUBLED_STATES, Mark, RunState, Stage
 
 RUNNING_FOR = timedelta(minutes=40)
 """How long ago the last of the made-up runs began."""
 
 CONFIG = """# The demo archive: everything it needs lies beside this file.
 app:
-  work_dir: {root}/work
+  work_dir: {work}
   parallel_workers: 2
 source_files:
-  run_records_dir: {root}/records
+  run_records_dir: {records}
 artdaq_db:
   database_uri: {artdaqdb}
-  fcl_conf_dir: {root}/conf
+  fcl_conf_dir: {conf}
 ucon_db:
   server_url: {ucondb}
   folder_name: demo
@@ -56,6 +58,8 @@ def prepare_demo(args: argparse.Namespace) -> Path:
     Raises UsageError, ArchiveError where the directory cannot be written.
     """
     root = (args.dir or Path(tempfile.mkdtemp(prefix="tui-archiver-demo-"))).absolute()
+    if not str(root).isprintable() or "$" in str(root):
+        raise UsageError(f"a config file cannot name {clean(str(root))}; use a plain directory name")
     config = root / "config.yaml"
     try:
         for name in ("conf", "records", "work"):
@@ -64,8 +68,9 @@ def prepare_demo(args: argparse.Namespace) -> Path:
         _make_records(root / "records", args.runs, args.size)
         if args.stores == "real" or (root / REAL).exists():
             _start_real(root, config)
-        elif not config.exists():
-            config.write_text(_config_text(root), encoding="utf-8")
+        else:
+            artdaqdb, ucondb = f"filesystemdb://{root}/artdaqdb", f"embedded://{root}/ucondb.sqlite"
+            _write_config(config, {"run_records_dir"}, artdaqdb, ucondb)
     except OSError as error:
         raise cannot_write(root, error) from error
     return config
@@ -90,9 +95,14 @@ def _make_records(directory: Path, runs: int, size: str) -> None:
         make_records(directory, runs=len(missing), first=missing[0], size=Size(size), in_progress=0)
 
 
-def _config_text(root: Path) -> str:
-    artdaqdb, ucondb = f"filesystemdb://{root}/artdaqdb", f"embedded://{root}/ucondb.sqlite"
-    return CONFIG.format(root=root, artdaqdb=artdaqdb, ucondb=ucondb)
+def _write_config(config: Path, telling: set[str], artdaqdb: str, ucondb: str) -> None:
+    """Write the config, unless what stands there says the same in the keys of `telling`: it may have been edited."""
+    values = {name: str(config.parent / name) for name in ("work", "records", "conf")}
+    values |= {"artdaqdb": artdaqdb, "ucondb": ucondb}
+    text = CONFIG.format(**{name: json.dumps(value, ensure_ascii=False) for name, value in values.items()})
+    kept = config.read_text(encoding="utf-8").splitlines() if config.exists() else []
+    if any(line not in kept for line in text.splitlines() if line.strip().partition(":")[0] in telling):
+        config.write_text(text, encoding="utf-8")
 
 
 def _start_real(root: Path, config: Path) -> None:
@@ -100,9 +110,7 @@ def _start_real(root: Path, config: Path) -> None:
     from runarchive.cli.demo_stores import start_real_stores
 
     artdaqdb, ucondb = start_real_stores(root / REAL)
-    text = config.read_text(encoding="utf-8") if config.exists() else ""
-    if f" {artdaqdb}\n" not in text or f" {ucondb}\n" not in text:
-        config.write_text(CONFIG.format(root=root, artdaqdb=artdaqdb, ucondb=ucondb), encoding="utf-8")
+    _write_config(config, {"run_records_dir", "database_uri", "server_url"}, artdaqdb, ucondb)
     talk(f"MongoDB and PostgreSQL keep their data in {root / REAL} and run as long as this command does")
 
 
@@ -123,7 +131,7 @@ def run(args: argparse.Namespace) -> int:
         "migrated": outcome.count(Stage.MIGRATE),
         "verified": len(archived),
         "waiting": len(waiting),
-        "failed": len(runs) - len(archived) - len(waiting),
+        "failed": sum(run.state in TROUBLED_STATES for run in runs),
         "seconds": round(time.monotonic() - began, 3),
     }
     if args.json:
