@@ -87,6 +87,8 @@ def test_from_nothing_to_an_archive(served: tuple[str, str | None]) -> None:
     assert client.get_by("data_key", listing.runs[12001].data_key) == b"second"
     assert client.get_by("tv", "1") == b"first, mended"
     assert [version.key for version in client.lookup_range("12000", "12001")] == ["12000"]
+    assert [version.key for version in client.lookup_range("12001", None)] == ["12001"]
+    assert [version.key for version in client.lookup_range(None, "12001")] == ["12000"]
     assert set(client.lookup(["12000", "12001", "7"])) == {"12000", "12001"}
     client.close()
 

@@ -509,3 +509,29 @@ def test_metadata_has_its_fields_in_the_order_in_which_they_are_sent(url: str) -
         "object", "folder", "tv", "tr", "tags", "adler32", "uadler32", "data_size", "data_key", "id", "key",
     ]
     assert abs(json.loads(listed)[0]["tr"] - time.time()) < 60
+
+
+@pytest.mark.parametrize(
+    ("question", "keys"),
+    [
+        ({"keys": ["2", "9", "1"]}, ["1", "2"]),
+        ({"key_min": "2"}, ["2", "30"]),
+        ({"key_max": "2"}, ["1", "10"]),
+        ({"key_min": "10", "key_max": "30"}, ["10", "2"]),
+        ({"ids": [3, 1, 99]}, ["1", "2"]),
+        ({"ids": [], "keys": ["10"]}, ["10"]),
+        ({"keys": []}, []),
+    ],
+)
+def test_questions_are_understood_as_the_clients_of_today_ask_them(url: str, question: Any, keys: list[str]) -> None:
+    for key in ("1", "10", "2", "30"):
+        put(url, key, key.encode())
+    answer = requests.post(f"{url}/lookup_versions?folder=f&object=o", data=json.dumps(question), timeout=20)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "text/json-seq; charset=UTF-8"
+    assert sorted(json.loads(record)["key"] for record in answer.text.split("\x1e")[1:]) == keys
+
+
+def test_an_empty_key_is_announced_as_none(url: str) -> None:
+    put(url, "", b"x")
+    assert get(url, "get", folder="f", object="o", key="").headers["X-UConDB-version-key"] == "null"

@@ -213,6 +213,12 @@ def test_a_folder_of_the_real_server_is_read_and_continued(postgres_database: st
     assert (other.id, other.data_key) == (4, "2")
     with pytest.raises(KeyTaken):
         store.insert(FOLDER, new(b"other", "1001"))
+    assert store.has_object(FOLDER, "configuration")
+    with psycopg2.connect(postgres_database) as connection, connection.cursor() as cursor:
+        cursor.execute("update test01_versions set deleted = true")
+    assert not store.has_object(FOLDER, "configuration")
+    assert store.objects(FOLDER) == []
+    assert [version.id for version in store.by_keys(FOLDER, "configuration", ["1001"])] == [1]
     store.close()
 
 

@@ -145,9 +145,10 @@ class UconClient:
             return {}
         return {str(version.key): version for version in self._lookup({"keys": wanted})}
 
-    def lookup_range(self, first: str, end: str) -> list[UconVersion]:
-        """The versions with first <= key < end, in *text* order, which is not that of numbers."""
-        return self._lookup({"key_min": first, "key_max": end})
+    def lookup_range(self, first: str | None, end: str | None) -> list[UconVersion]:
+        """The versions with first <= key < end, in *text* order, which is not that of numbers; None is no limit."""
+        limits = {"key_min": first, "key_max": end}
+        return self._lookup({name: limit for name, limit in limits.items() if limit is not None})
 
     def version(self, run: int) -> UconVersion | None:
         """What the server says of a run, or None when it holds none."""

@@ -183,19 +183,23 @@ class UconApp:
 
     def _look_up(self, request: Request, folder: FolderName, wanted: dict[str, Any]) -> Iterable[StoredVersion | None]:
         try:
-            if "ids" in wanted:
+            first, end = wanted.get("key_min"), wanted.get("key_max")
+            if wanted.get("ids"):
                 return self.storage.by_ids(folder, [int(number) for number in wanted["ids"]])
             object_name = self._object(request, folder)
-            if "keys" in wanted:
+            if wanted.get("keys"):
                 return self.storage.by_keys(folder, object_name, [str(key) for key in wanted["keys"]])
-            if "key_min" in wanted and "key_max" in wanted:
-                return self.storage.by_key_range(folder, object_name, str(wanted["key_min"]), str(wanted["key_max"]))
-            if "tvs" in wanted:
+            if first is not None or end is not None:
+                first, end = (None if one is None else str(one) for one in (first, end))
+                return self.storage.by_key_range(folder, object_name, first, end)
+            if wanted.get("tvs"):
                 tr = request.moment("tr", time.time())
                 return [self.storage.at_time(folder, object_name, float(tv), tr) for tv in wanted["tvs"]]
         except (TypeError, ValueError):
             raise bad_request("The body names versions in no known way") from None
-        raise bad_request("One of ids, keys, key_min and key_max, tvs must be given")
+        if any(name in wanted for name in ("ids", "keys", "tvs")):
+            return ()
+        raise bad_request("One of ids, keys, key_min or key_max, tvs must be given")
 
     def _get_blob(self, request: Request) -> Response:
         folder = self._folder(request)

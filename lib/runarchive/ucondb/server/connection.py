@@ -178,6 +178,11 @@ class Connection(HTTPConnection):
         self._unwanted = self._last_deadline = 0.0
         self._start_over()
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether a request has begun to come."""
+        return self._heard and not self._unwanted
+
     def skip(self, left: float) -> None:
         """Let the next `left` bytes pass: a client that is still sending them reads the answer when it is done."""
         passed = int(min(left, len(self.rfile.ahead)))

@@ -248,7 +248,7 @@ def blob_headers(version: StoredVersion, folder: str) -> Headers:
         ("X-UConDB-product-version", VERSION),
         ("X-UConDB-version-id", str(version.id)),
         ("X-UConDB-data-key", version.data_key),
-        ("X-UConDB-version-key", "null" if version.key is None else version.key),
+        ("X-UConDB-version-key", version.key or "null"),
         ("X-UConDB-data-size", str(version.data_size)),
         ("X-UConDB-adler32", str(version.adler32)),
         ("X-UConDB-tv", str(version.tv)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import selectors
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -24,7 +25,10 @@ class Lobby:
         self._selector = selectors.DefaultSelector()
         self._guests: set[Connection] = set()
         self._lock = threading.Lock()
-        self._closing = threading.Event()
+        self._closing = False
+        self._last_moment = 0.0
+        self._bell, self._ring = socket.socketpair()
+        self._selector.register(self._bell, selectors.EVENT_READ)
         self._thread = threading.Thread(target=self._run, name="ucondb-server-lobby", daemon=True)
 
     def open(self) -> None:
@@ -39,19 +43,22 @@ class Lobby:
         else:
             self._let_go(connection, step)
 
-    def close(self) -> None:
-        """Close every connection that waits."""
-        self._closing.set()
+    def close(self, seconds: float) -> None:
+        """Close every connection that waits; a request that has begun to come has this long to come to its end."""
+        with self._lock:
+            self._closing = True
+            self._last_moment = time.monotonic() + seconds
+            self._close_all_but(lambda guest: guest.is_asking)
+        self._ring.close()
         self._thread.join()
         with self._lock:
-            for connection in self._guests:
-                connection.close()
-            self._guests.clear()
+            self._close_all_but(lambda guest: False)
             self._selector.close()
+            self._bell.close()
 
     def _keep(self, connection: Connection) -> None:
         with self._lock:
-            if self._closing.is_set():
+            if self._closing:
                 connection.close()
                 return
             if len(self._guests) >= self._most:
@@ -61,9 +68,12 @@ class Lobby:
 
     def _run(self) -> None:
         looked = time.monotonic()
-        while not self._closing.is_set():
+        while not self._closing or (self._guests and time.monotonic() < self._last_moment):
             for key, _ in self._selector.select(_TICK_SECONDS):
-                self._advance(key.data)
+                if key.data is None:
+                    self._selector.unregister(self._bell)
+                else:
+                    self._advance(key.data)
             if time.monotonic() - looked > _TICK_SECONDS:
                 looked = time.monotonic()
                 self._show_out_the_late(looked)
@@ -92,6 +102,11 @@ class Lobby:
     def _show_out(self, connection: Connection) -> None:
         self._forget(connection)
         connection.expire()
+
+    def _close_all_but(self, stays: Callable[[Connection], bool]) -> None:
+        for connection in [guest for guest in self._guests if not stays(guest)]:
+            self._forget(connection)
+            connection.close()
 
     def _forget(self, connection: Connection) -> None:
         self._guests.discard(connection)

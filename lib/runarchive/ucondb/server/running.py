@@ -38,10 +38,11 @@ class _Tls(BuiltinSSLAdapter):
 
 
 class _Workers:
-    """The threads that serve: one more whenever all are busy, up to `most`."""
+    """The threads that serve: one more whenever all are busy, up to `most`; `before_stop` may still bring work."""
 
-    def __init__(self, serve: Callable[[Connection], None], most: int) -> None:
+    def __init__(self, serve: Callable[[Connection], None], most: int, before_stop: Callable[[], None]) -> None:
         self._serve = serve
+        self._before_stop = before_stop
         self._busy: set[Connection] = set()
         self._threads = ThreadPoolExecutor(most, "ucondb-server")
 
@@ -57,6 +58,7 @@ class _Workers:
 
     def stop(self, seconds: float) -> None:
         """Finish what is in hand; what takes longer than this is cut off."""
+        self._before_stop()
         patience = threading.Timer(seconds, self._cut_off)
         patience.start()
         self._threads.shutdown()
@@ -83,7 +85,7 @@ class _Server(wsgi.Server):
 
     def __init__(self, *args: Any, most_threads: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.requests = _Workers(self._serve_one, most_threads)
+        self.requests = _Workers(self._serve_one, most_threads, self._finish)
         self._lobby = Lobby(self.requests.put, _most_waiting())
 
     def prepare(self) -> None:
@@ -95,10 +97,8 @@ class _Server(wsgi.Server):
         """Receive a new connection; it gets a thread once a request has come over it."""
         self._lobby.admit(conn)
 
-    def stop(self) -> None:
-        """Send those away who wait, and finish what is in hand."""
-        self._lobby.close()
-        super().stop()
+    def _finish(self) -> None:
+        self._lobby.close(self.shutdown_timeout)
 
     def _serve_one(self, conn: Connection) -> None:
         if conn.communicate() and self.ready:

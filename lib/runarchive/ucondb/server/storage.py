@@ -173,8 +173,8 @@ class Storage(ABC):
         return sorted(row[0] for row in self._query(folder, query, ()))
 
     def has_object(self, folder: FolderName, object_name: str) -> bool:
-        """Whether any version names this object."""
-        query = "select 1 from {versions} where object = ? limit 1"
+        """Whether any version that is not deleted names this object."""
+        query = f"select 1 from {{versions}} where object = ? and deleted is not {self._true} limit 1"
         return any(True for _ in self._query(folder, query, (object_name,)))
 
     def tags(self, folder: FolderName) -> list[str]:
@@ -203,10 +203,13 @@ class Storage(ABC):
         where = "where v.object = ? and v.key in ({marks}) order by v.id"
         return self._select_many(folder, where, (object_name,), keys)
 
-    def by_key_range(self, folder: FolderName, object_name: str, first: str, end: str) -> list[StoredVersion]:
-        """The versions with first <= key < end, as the database orders text."""
-        where = "where v.object = ? and v.key >= ? and v.key < ? order by v.key"
-        return list(self._select(folder, where, (object_name, first, end)))
+    def by_key_range(
+        self, folder: FolderName, object_name: str, first: str | None, end: str | None
+    ) -> list[StoredVersion]:
+        """The versions with first <= key < end, as the database orders text; None is no limit."""
+        limits = [(sign, limit) for sign, limit in ((">=", first), ("<", end)) if limit is not None]
+        where = "where v.object = ?" + "".join(f" and v.key {sign} ?" for sign, _ in limits) + " order by v.key"
+        return list(self._select(folder, where, (object_name, *(limit for _, limit in limits))))
 
     def by_tag(self, folder: FolderName, object_name: str, tag: str, now: float) -> StoredVersion | None:
         """The last recorded version with this tag whose validity has begun."""
