@@ -1,12 +1,8 @@
-"""Database directories in which anything may be damaged: nothing breaks, and what cannot be read is named.
-
-TUI_ARCHIVER_DAMAGES says how many directories are damaged at random; by hand, thousands.
-"""
+"""Database directories in which anything may be damaged: nothing breaks, and what cannot be read is named."""
 
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
 from collections.abc import Callable
@@ -21,13 +17,10 @@ from runarchive.artdaqdb.copying import copy_store
 from runarchive.artdaqdb.export import export_configuration, write_export
 from runarchive.artdaqdb.filesystem_check import reindex
 from runarchive.artdaqdb.filesystemdb import FilesystemDB
-from runarchive.artdaqdb.importing import Wanted, import_run
-from runarchive.artdaqdb.store import NewDocument
+from runarchive.artdaqdb.importing import import_run
 from runarchive.errors import ArchiveError
+from tests import damage
 
-DAMAGES = int(os.environ.get("TUI_ARCHIVER_DAMAGES", "12"))
-TEXT = 'a: 1 # c\nt: { b: [1, "x"] }\ns: [ { k: 1 } ]\n'
-ENTITIES = ("RunHistory", "boot", "metadata", "schema")
 TIME = "2020-01-01T00:00:00.000+0000"
 ODD: tuple[Any, ...] = (
     *(None, True, -1, 1e300, 10**30, "", "\x01\x1b[31m", "../../x", [], {}, [None], [[]], {"a": None}, {"name": 1}),
@@ -39,37 +32,15 @@ ODD: tuple[Any, ...] = (
 def filled(directory: Path) -> FilesystemDB:
     """A database of the runs 7 and 8, all of it in the indexes."""
     store = FilesystemDB(f"filesystemdb://{directory}")
-    store.insert(
-        [
-            NewDocument(
-                "SystemLayout" if one == "schema" else "RunHistory", one, f"{run}/demo", f"{run}/demo", run, TEXT
-            )
-            for run in (7, 8)
-            for one in ENTITIES
-        ]
-    )
+    store.insert(damage.documents())
     store.fold()
     return FilesystemDB(store.uri)
-
-
-def nodes(value: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The paths to everything within a JSON value but the value itself."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [place for key, child in inner for place in ((*path, key), *nodes(child, (*path, key)))]
 
 
 def altered(dice: random.Random, text: bytes) -> bytes:
     """The JSON text with a few of its values missing or replaced."""
     found = json.loads(text)
-    for _ in range(dice.randint(1, 3)):
-        *way, last = dice.choice(nodes(found))
-        owner = found
-        for key in way:
-            owner = owner[key]
-        if dice.random() < 0.25:
-            del owner[last]
-        else:
-            owner[last] = dice.choice(ODD)
+    damage.alter(dice, found, ODD)
     return json.dumps(found).encode()
 
 
@@ -89,7 +60,7 @@ def nested(dice: random.Random, text: bytes) -> bytes:
 WAYS: list[Callable[[random.Random, bytes], bytes]] = [altered, altered, altered, torn, flipped, nested]
 
 
-def damage(dice: random.Random, file: Path) -> None:
+def damage_file(dice: random.Random, file: Path) -> None:
     """One of the things that may have happened to a file."""
     text = file.read_bytes()
     file.unlink()
@@ -100,27 +71,23 @@ def damage(dice: random.Random, file: Path) -> None:
         file.write_bytes(dice.choice(WAYS)(dice, text))
 
 
-def wanted(run: int) -> Wanted:
-    return Wanted(run, "demo", [(one, TEXT) for one in ENTITIES[:-1]], TEXT)
-
-
 def test_any_damage_is_read_around_or_refused(tmp_path: Path) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")  # noqa: T201
     dice = random.Random(seed)
-    for _ in range(DAMAGES):
+    for _ in range(damage.ROUNDS):
         directory = tmp_path / "db"
         filled(directory)
         for file in sorted(directory.glob("*[ty]/*.json")):
             if dice.random() < 0.35:
-                damage(dice, file)
+                damage_file(dice, file)
         with closing(FilesystemDB(f"filesystemdb://{directory}")) as store:
             for one in store.list_configurations(details=True):
                 write_export(export_configuration(store, one.name), one.name, tmp_path / "out")
             assert all(one.message and one.mend for one in check_store(store))
             for run in (7, 8, 9):
                 with suppress(ArchiveError):
-                    import_run(store, wanted(run))
+                    import_run(store, damage.wanted(run))
             with suppress(ArchiveError):
                 store.fold()
             copy_store(store, FilesystemDB(f"filesystemdb://{tmp_path}/copy"))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
-from bson.codec_options import CodecOptions
+from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
@@ -15,7 +15,9 @@ from runarchive.artdaqdb.store import NOT_PROVIDED, SYSTEM_METADATA, StoredConfi
 DATES_UP_TO = 100_000
 """Up to this many documents a plain listing reads every date (about 4 µs each); beyond it, it gives names alone."""
 
-PLAIN: CodecOptions[dict[str, Any]] = CodecOptions(unicode_decode_error_handler="replace")
+PLAIN: CodecOptions[dict[str, Any]] = CodecOptions(
+    unicode_decode_error_handler="replace", datetime_conversion=DatetimeConversion.DATETIME_AUTO
+)
 _TOO_BIG = frozenset({17217, 31299, 10334})
 _WRITE_COUNTS = ("insert calls", "update calls", "remove calls")
 _MORE_WRITE_COUNTS = ("modify", "modify calls", "truncate calls", "bulk loaded cursor insert calls")
@@ -46,17 +48,18 @@ def configurations(
     return listing_order(list(merged.values()))
 
 
-def _is_name(name: object) -> bool:
-    return isinstance(name, str) and name not in ("", NOT_PROVIDED)
+def _is_name(name: object) -> TypeGuard[str]:
+    """Whether this is a string, which JavaScript code in a document only looks like to Python, and names something."""
+    return type(name) is str and name not in ("", NOT_PROVIDED)
 
 
 def _merge(known: StoredConfiguration | None, row: Mapping[str, Any], details: bool) -> StoredConfiguration:
-    assigned = row["assigned"] if isinstance(row["assigned"], str) else ""
+    assigned = row["assigned"] or ""
     before = known or StoredConfiguration(row["_id"], documents=0)
     newest = max(before.assigned, assigned)
     if not details:
         return StoredConfiguration(row["_id"], newest)
-    versions = {*before.versions, *(one for one in row["versions"] if isinstance(one, str))}
+    versions = {*before.versions, *filter(None, row["versions"])}
     documents = (before.documents or 0) + int(row["documents"])
     return StoredConfiguration(row["_id"], newest, documents, tuple(sorted(versions)))
 
@@ -66,19 +69,23 @@ def _by_name(details: bool) -> list[dict[str, Any]]:
     entry: dict[str, Any] = {"name": {"$ifNull": ["$$one.name", ""]}, "assigned": "$$one.assigned"}
     entries = {"$cond": [{"$isArray": "$configurations"}, "$configurations", []]}
     shaped = {"$filter": {"input": entries, "as": "one", "cond": {"$eq": [{"$type": "$$one"}, "object"]}}}
-    newest = {"$max": {"$cond": [{"$eq": [{"$type": "$c.assigned"}, "string"]}, "$c.assigned", None]}}
-    group: dict[str, Any] = {"_id": "$c.name", "assigned": newest}
+    group: dict[str, Any] = {"_id": "$c.name", "assigned": {"$max": _string_or_null("$c.assigned")}}
     project: dict[str, Any] = {"c": {"$map": {"input": shaped, "as": "one", "in": entry}}}
     if details:
         is_first = {"$eq": ["$place", {"$indexOfArray": ["$names", "$c.name"]}]}
         group |= {"documents": {"$sum": {"$cond": [is_first, 1, 0]}}, "versions": {"$addToSet": "$v"}}
-        project |= {"v": "$version", "names": {"$map": {"input": shaped, "as": "one", "in": entry["name"]}}}
+        names = {"$map": {"input": shaped, "as": "one", "in": entry["name"]}}
+        project |= {"v": _string_or_null("$version"), "names": names}
     return [
         {"$match": {"configurations.name": {"$type": "string"}}},
         {"$project": project},
         {"$unwind": {"path": "$c", "includeArrayIndex": "place"}},
         {"$group": group},
     ]
+
+
+def _string_or_null(field: str) -> dict[str, Any]:
+    return {"$cond": [{"$eq": [{"$type": field}, "string"]}, field, None]}
 
 
 def _distinct_names(database: PlainDatabase, collection: str) -> Iterable[str]:
@@ -88,7 +95,7 @@ def _distinct_names(database: PlainDatabase, collection: str) -> Iterable[str]:
         if error.code not in _TOO_BIG:
             raise
         names = _grouped_names(database, collection)
-    return (name for name in names if isinstance(name, str) and _is_name(name))
+    return filter(_is_name, names)
 
 
 def _grouped_names(database: PlainDatabase, collection: str) -> Iterable[object]:
@@ -107,7 +114,7 @@ def configurations_of(database: PlainDatabase, collections: Iterable[str], run: 
     found: set[str] = set()
     for collection in collections:
         names = database[collection].distinct("configurations.name", {"configurations.name": {"$regex": wanted}})
-        found.update(name for name in names if isinstance(name, str) and name.startswith(f"{run}/"))
+        found.update(name for name in names if _is_name(name) and name.startswith(f"{run}/"))
     return tuple(sorted(found))
 
 

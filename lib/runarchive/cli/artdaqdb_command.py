@@ -264,8 +264,12 @@ def _export(args: argparse.Namespace, store: ArtdaqStore) -> int:
     rows: list[dict[str, object]] = []
     failed = 0
     for name, out in _names(args, store):
-        export = export_configuration(store, name)
-        written, failures = write_export(export, name, out, args.layout)
+        try:
+            written, failures = write_export(export_configuration(store, name), name, out, args.layout)
+        except ArchiveError as error:
+            if error.retryable or not args.all:
+                raise
+            written, failures = 0, ((name, error.message),)
         failed += len(failures)
         rows.append(
             {
