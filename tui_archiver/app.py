@@ -7,7 +7,7 @@ import gc
 import signal
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -43,6 +43,8 @@ from tui_archiver.widgets.paint import Glyphs
 from tui_archiver.workers import POLL_SECONDS, Fetcher, Poller, Watcher
 
 KEPT_EVENTS = 5000
+FRESH = timedelta(hours=12)
+"""How old an event may be that greets whoever opens the console."""
 
 
 class ConsoleApp(TypedAheadApp, inherit_bindings=False):
@@ -81,6 +83,7 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
         self.watcher: Watcher | None = None
         self.register_theme(CONTROL_ROOM)
         self.register_theme(DAYLIGHT)
+        self.set_class(self.options.ascii_only, "-ascii")
 
     def now(self) -> datetime:
         """The time, UTC."""
@@ -131,6 +134,7 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
         gc.freeze()
         self.jobs = {job.job: job for job in jobs}
         self.events.extend(events)
+        self.news.hear(event for event in events if self.now() - event.at < FRESH)
         self.loaded = True
         if not self.memory.history and not events:
             self.say("? explains every key; v marks a range, i imports it; :archive does all")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from runarchive.model import Event, Severity
 
@@ -14,22 +14,30 @@ READ_SECONDS = 6.0
 class News:
     """What the event line says."""
 
-    def __init__(self) -> None:
-        self.newest: Event | None = None
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._own: Event | None = None
+        self._heard: Event | None = None
+        self._own_is_last = False
         self._own_until = 0.0
 
     @property
     def is_own(self) -> bool:
-        """Whether the console itself spoke last, just now."""
-        return time.monotonic() < self._own_until
+        """Whether the console itself spoke, just now."""
+        return self._clock() < self._own_until
+
+    @property
+    def newest(self) -> Event | None:
+        """What is to be read now."""
+        return self._own if self._own_is_last or self.is_own else self._heard
 
     def say(self, words: Event) -> None:
         """The console has something to say itself."""
-        self.newest = words
-        self._own_until = time.monotonic() + READ_SECONDS
+        self._own, self._own_is_last = words, True
+        self._own_until = self._clock() + READ_SECONDS
 
     def hear(self, events: Iterable[Event]) -> None:
         """Events came; the last one that is more than detail is news."""
-        loud = [event for event in events if event.severity is not Severity.DEBUG]
-        if loud and not self.is_own:
-            self.newest = loud[-1]
+        for event in events:
+            if event.severity is not Severity.DEBUG:
+                self._heard, self._own_is_last = event, False

@@ -11,6 +11,8 @@ from runarchive.model import Event, Job, JobState, Severity, Stage
 from tests.tui.console_help import PICTURES, check_snapshot, console, press, screen_text, settled, until
 from tests.tui.stand_in import NOW, StandIn, likely_runs
 from tui_archiver.screens.doctor import DoctorScreen
+from tui_archiver.theme import THEMES
+from tui_archiver.widgets.run_table import RunTable
 
 SIZES = [(80, 24), (120, 40)]
 WALK = {
@@ -65,9 +67,27 @@ async def test_runs_in_sixteen_colours() -> None:
 
 async def test_runs_in_ascii() -> None:
     async with console(size=(80, 24), ascii_only=True) as (app, _):
-        text = screen_text(app)
-        check_snapshot("runs-ascii.txt", text)
-        assert text.isascii()
+        check_snapshot("runs-ascii.txt", screen_text(app))
+
+
+@pytest.mark.parametrize("size", [*SIZES, (40, 10)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_an_ascii_terminal_gets_nothing_but_ascii_from_any_screen(size: tuple[int, int]) -> None:
+    async with console(size=size, ascii_only=True) as (app, pilot):
+        for name, keys in {**WALK, "prompt": ("1", "slash"), "palette": ("escape", "ctrl+p")}.items():
+            for key in keys:
+                await press(pilot, key)
+            foreign = {character for character in screen_text(app) if not character.isascii()}
+            assert not foreign, (name, foreign)
+
+
+async def test_dim_text_is_dimmer_in_every_theme_with_colours() -> None:
+    async with console(size=(80, 24)) as (app, pilot):
+        for theme in THEMES:
+            app.theme = theme
+            await settled(pilot)
+            table = app.screen.query_one(RunTable)
+            dim, plain = table.style_of("dim"), table.style_of("")
+            assert dim.dim or dim.color != plain.color, theme
 
 
 async def test_runs_on_a_tiny_terminal() -> None:
@@ -82,7 +102,7 @@ async def test_pictures_of_the_readme_show_what_the_screens_show() -> None:
     archive.push(Event(1, NOW, Severity.INFO, "imported, 49 documents", 18330, Stage.IMPORT, "cron@evb01:99"))
     archive.push(Event(2, NOW, Severity.WARNING, "put: no answer in 10 s, attempt 3", 18329, Stage.MIGRATE, "shift"))
     job = Job(7, "migrate", JobState.RUNNING, "cron@evb01:99", 41, 26, 1, NOW, rate=9.8, eta_seconds=1.5)
-    archive.push(replace(job, workers=("18331 putting the blob", "18333 reading back")))
+    archive.push(replace(job, workers=("w1 migrate 18331", "w2 migrate 18333")))
     walk = {
         "runs": ("slash", *"!waiting", "enter", "down", "space", "down", "down", "space", "n"),
         "detail": ("enter",),

@@ -13,7 +13,7 @@ from runarchive.archive import Archive, Changes
 from runarchive.keymap import EVERYWHERE, Key
 from tui_archiver.keys import BY_ID
 from tui_archiver.run_book import Applied
-from tui_archiver.widgets.bars import EventLine, HintBar, JobLine, TitleBar
+from tui_archiver.widgets.bars import EventLine, Hint, HintBar, JobLine, TitleBar
 from tui_archiver.widgets.paint import COMPONENT_CLASSES
 
 if TYPE_CHECKING:
@@ -116,17 +116,17 @@ class ConsoleScreen(Screen[None]):
     def show_hints(self) -> None:
         """Fill the key lines; keys that cannot act now are dim."""
         app = self.console_app
-        hints = [(app.keymap.name(k.id), k.label, not self.why_not(k)) for k in app.keymap.of(self.scope) if k.shown]
+        name = app.keymap.name
+        hints = [Hint(name(k.id), k.label, not self.why_not(k)) for k in app.keymap.of(self.scope) if k.shown]
         self.query_one("#hints", HintBar).tell(hints)
         narrow = self.size.width < 76
         places = [
-            (app.keymap.name(k.id), k.label[:4] if narrow else k.label, k.action != f"show('{self.scope}')")
+            Hint(name(k.id), k.label[:4] if narrow else k.label, here=k.action == f"show('{self.scope}')")
             for k in app.keymap.of(EVERYWHERE)
             if k.action.startswith("show(")
         ]
-        more = [(app.keymap.name(f"{EVERYWHERE}.{word}"), label, True) for word, label in (("help", "help"),)]
-        more.append((app.keymap.name(f"{EVERYWHERE}.command"), "command", True))
-        self.query_one("#screens", HintBar).tell([*places, *more])
+        ways = [Hint(name(f"{EVERYWHERE}.{word}"), word) for word in ("help", "command")]
+        self.query_one("#screens", HintBar).tell([*ways[:1], *places] if narrow else [*places, *ways])
 
     # --- acting
 

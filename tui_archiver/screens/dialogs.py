@@ -162,6 +162,7 @@ class ConfirmScreen(AskingScreen[bool]):
         else:
             again = f"{said} is not {self._word}: type {self._word} for yes. Escape is no."
             self.query_one("#asked", Static).update(text_block([again]))
+            event.input.selection = Selection(0, len(event.value))
             self.app.post_message(self.Answered(True))
 
 

@@ -106,9 +106,8 @@ class JobsScreen(ConsoleScreen):
         glyphs = self.console_app.glyphs
         done = job.done + job.failed
         span = ""
-        if job.state in ACTIVE:
-            left = None if job.eta_seconds is None else f"{duration(job.eta_seconds)} left"
-            span = left or (f"{job.rate:.1f}/s" if job.state is JobState.RUNNING and job.rate else job.state.value)
+        if job.state is JobState.RUNNING:
+            span = f"{job.rate:.1f}/s" if job.eta_seconds is None else f"{duration(job.eta_seconds)} left"
         elif job.started and job.ended:
             span = duration((job.ended - job.started).total_seconds())
         started = "" if job.started is None else clock(job.started)

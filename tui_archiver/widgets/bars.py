@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from textual import events
 from textual.message import Message
@@ -147,26 +148,40 @@ def run_and_text(event: Event) -> tuple[str, str]:
     return f"{event.run} ", event.message.removeprefix(f"{event.run} ").removeprefix(f"run {event.run} ")
 
 
+class Hint(NamedTuple):
+    """A key with its label; dim where it cannot act now, set off where it stands for the screen in sight."""
+
+    key: str
+    label: str
+    can: bool = True
+    here: bool = False
+
+
 class HintBar(OneLine):
-    """The keys that matter here; those that cannot act now are dim."""
+    """The keys that matter here."""
 
-    def tell(self, hints: Sequence[tuple[str, str, bool]]) -> None:
-        """Show key, label and whether it can act, as many as fit."""
+    def tell(self, hints: Sequence[Hint]) -> None:
+        """Show as many as fit, with more room between them where there is some."""
         width = self.size.width or 80
-        pieces: list[Piece] = []
-        for name, label, can in hints:
-            key = "enter" if name == "↵" and self.glyphs.ascii_only else name
-            more: list[Piece] = [(f" {key}", "key" if can else "dim"), (f" {label}", "" if can else "dim")]
-            if length(pieces) + length(more) > width:
+        named = [replace_enter(hint) if self.glyphs.ascii_only else hint for hint in hints]
+        shown: list[Hint] = []
+        need = 0
+        for hint in named:
+            need += length([(hint.key, ""), (hint.label, "")]) + 2
+            if need > width:
                 break
-            pieces += more
-        gap = " " if width - length(pieces) >= len(hints) else ""
-        self.show([(gap + text if style_is_key else text, style) for (text, style), style_is_key in _keys(pieces)])
+            shown.append(hint)
+        gap = "  " if need + len(shown) <= width else " "
+        pieces: list[Piece] = []
+        for hint in shown:
+            key, label = ("cursor", "cursor") if hint.here else ("key", "") if hint.can else ("dim", "dim")
+            pieces += [(gap, ""), (f"{hint.key} ", key), (hint.label, label)]
+        self.show(pieces)
 
 
-def _keys(pieces: Sequence[Piece]) -> list[tuple[Piece, bool]]:
-    """Every second piece is a key."""
-    return [(piece, at % 2 == 0) for at, piece in enumerate(pieces)]
+def replace_enter(hint: Hint) -> Hint:
+    """The same hint without the arrow that an ASCII terminal does not have."""
+    return hint._replace(key="enter") if hint.key == "↵" else hint
 
 
 class CoverageStrip(OneLine):

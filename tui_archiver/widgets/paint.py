@@ -109,7 +109,7 @@ class Glyphs:
         return ("█" * full + (" ▏▎▍▌▋▊▉"[part] if part else "")).ljust(width, "░")[:width]
 
 
-_PLAIN = str.maketrans("–…→×µ·●│─↑↓█░≈", "-~>xu.*|-^v#.~")
+_PLAIN = str.maketrans("–…→×µ·●│─↑↓█░≈↔", "-~>xu.*|-^v#.~-")
 
 
 def fit(text: str, width: int, *, right: bool = False) -> str:
@@ -152,9 +152,17 @@ class Painted(Widget):
         if style is None:
             style = self.rich_style
             for part in filter(None, (name, over)):
-                style += self.screen.get_component_rich_style(f"paint--{part}", partial=True)
+                style += self._part_of_style(part)
             self._styles_by_name[name, over] = style
         return style
+
+    def _part_of_style(self, name: str) -> Style:
+        """What one style name adds; a colour that lets some of the background through is mixed with it here."""
+        styles = self.screen.get_component_styles(f"paint--{name}")
+        part = styles.partial_rich_style
+        if styles.has_rule("color") and 0 < styles.color.a < 1:
+            part += Style.from_color((self.background_colors[1] + styles.color).rich_color)
+        return part
 
     def strip(self, pieces: Iterable[Piece], width: int, over: str = "", start: int = 0) -> Strip:
         """Pieces as one line of `width` cells from cell `start` on; style `over` lies on top of theirs."""
