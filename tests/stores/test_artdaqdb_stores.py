@@ -292,6 +292,19 @@ class TestImport:
         assert import_run(store, wanted(times=2)).version == "12/demov90"
         assert assess(store, wanted(times=2)).state is ImportState.SAME
 
+    def test_an_update_that_a_foreign_version_would_hide_is_not_written(self, store: ArtdaqStore) -> None:
+        """An alias set with the library's own tools turns a version into `notprovided`, greater than any of ours."""
+        import_run(store, wanted(times=1))
+        foreign = new(12, "metadata", 'config_name: "demo"\n' + START, version="notprovided")
+        store.insert([foreign])
+        before = store.collections()
+        with pytest.raises(ArchiveError) as caught:
+            import_run(store, wanted(times=2))
+        assert caught.value.code is Code.CONFLICT
+        assert "metadata 'notprovided'" in caught.value.message
+        assert store.collections() == before
+        assert import_run(store, wanted(times=1)).written == ()
+
     def test_other_content_is_a_conflict_with_names(self, store: ArtdaqStore) -> None:
         import_run(store, wanted())
         changed = wanted(tpc01="daq: { board: 9 }\n")

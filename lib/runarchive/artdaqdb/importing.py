@@ -294,7 +294,22 @@ def _documents_to_write(wanted: Wanted, before: Assessment, documents: Sequence[
         if before.state is not ImportState.GROWN:
             entities |= {entity for entity, _ in wanted.entities if entity not in before.same}
         version = _update_version(configuration, before, documents, entities)
+        _refuse_hidden(wanted.run, version, documents, entities)
     return _new_documents(wanted, configuration, version, entities)
+
+
+def _refuse_hidden(run: int, version: str, documents: Sequence[StoredDocument], entities: Collection[str]) -> None:
+    """Raise ArchiveError(CONFLICT) where a version of somebody else's would be read in place of ours."""
+    hiding = sorted(
+        f"{entity} {document.version!r}"
+        for document in documents
+        for entity in document.entities
+        if entity in entities and document.version > version
+    )
+    if hiding:
+        message = f"an update of run {run} would never be seen in artdaqDB behind {', '.join(hiding[:5])}"
+        hint = "give those documents their version back with the tool that changed it, then import again"
+        raise ArchiveError(Code.CONFLICT, message, store=Store.ARTDAQDB, phase=Phase.WRITE, run=run, hint=hint)
 
 
 def _new_documents(wanted: Wanted, configuration: str, version: str, entities: Collection[str]) -> list[NewDocument]:
