@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 
 _PARAMETER = re.compile(r'(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))\s*(?:,|$)')
 
+_ESCAPED = re.compile(r"\\(.)")
+
 
 def parse_parameters(text: str) -> dict[str, str]:
     """The parameters of a digest header after the word `Digest`; a comma inside quotes belongs to its value."""
     return {
-        match[1].lower(): re.sub(r"\\(.)", r"\1", match[2]) if match[2] is not None else match[3]
+        match[1].lower(): match[3] if match[2] is None else _ESCAPED.sub(r"\1", match[2])
         for match in _PARAMETER.finditer(text)
     }
 

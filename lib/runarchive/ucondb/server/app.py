@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from runarchive.ucondb.digest import parse_parameters
 from runarchive.ucondb.server import pages
 from runarchive.ucondb.server.body import BodyError, kept
 from runarchive.ucondb.server.http import (
@@ -44,7 +43,7 @@ from runarchive.ucondb.server.storage import (
     StorageDown,
     StoredVersion,
 )
-from runarchive.ucondb.server.users import Credentials, Guard, Judgement, Users
+from runarchive.ucondb.server.users import Guard, Judgement, Users
 
 Start = Callable[[str, list[tuple[str, str]]], Any]
 _log = logging.getLogger("runarchive.ucondb.server")
@@ -304,8 +303,7 @@ class UconApp:
         if self._open_writing:
             return
         realm = self._guard.realm(*(realm for realm in realms if realm))
-        given = Credentials(request.authorization, request.method, request.target)
-        judgement = self._guard.judge(realm, given)
+        judgement = self._guard.judge(realm, request.credentials)
         if judgement is Judgement.ACCEPTED:
             return
         headers: Headers = EXTRA_HEADERS
@@ -318,7 +316,7 @@ class UconApp:
 
     def _note(self, request: Request, what: str) -> None:
         if self._log_writing:
-            user = parse_parameters(request.authorization.partition(" ")[2]).get("username", "")
+            user = request.credentials.digest.get("username", "")
             _log.info("%r in folder %r: %s", user, request.one("folder"), what)
 
     def _folder_and_object(self, request: Request, missing: str = "") -> tuple[FolderName, str]:

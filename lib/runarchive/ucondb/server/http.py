@@ -6,13 +6,14 @@ import html
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
 from runarchive.ucondb.server.body import RequestBody
 from runarchive.ucondb.server.storage import StoredVersion
+from runarchive.ucondb.server.users import Credentials
 
 VERSION = "3.9.7"
 """The version of the UconDB interface that this server speaks."""
@@ -112,13 +113,12 @@ def _page(status: str, explanation: str, detail: str) -> Response:
 
 @dataclass(frozen=True)
 class Request:
-    """A request below the server's prefix: its target as it came, its path elements, its arguments and its body."""
+    """A request below the server's prefix: its path elements, its arguments, its credentials and its body."""
 
     method: str
-    target: str
     elements: tuple[str, ...]
     arguments: Mapping[str, list[str]]
-    authorization: str
+    credentials: Credentials
     body: RequestBody = field(repr=False)
 
     @classmethod
@@ -129,7 +129,8 @@ class Request:
             if _REFUSED.search(value):
                 raise bad_request(f"Invalid value for {name}")
             arguments.setdefault(name, []).append(value)
-        return cls(method, target, tuple(below.strip("/").split("/")), arguments, _letters(authorization), body)
+        credentials = Credentials(_letters(authorization), method, target)
+        return cls(method, tuple(below.strip("/").split("/")), arguments, credentials, body)
 
     def one(self, name: str, default: str | None = None) -> str | None:
         """The value of an argument that may be given once."""
@@ -182,7 +183,7 @@ class Request:
             arguments[name] = [value]
         if any(";" in value for values in arguments.values() for value in values):
             raise bad_request("Invalid argument value")
-        return Request(self.method, self.target, self.elements[:1], arguments, self.authorization, self.body)
+        return replace(self, elements=self.elements[:1], arguments=arguments)
 
 
 def _letters(header: str) -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -21,6 +24,8 @@ DEFAULT_REALM = "ucondb"
 """The realm that serves every folder which has no users of its own."""
 
 _NONCE_SECONDS = 600.0
+_LATE_COUNTS = 1000
+_COUNT = re.compile("[0-9a-f]{1,8}")
 _NEEDED = ("username", "uri", "response", "nonce", "nc", "cnonce", "qop")
 
 
@@ -87,6 +92,12 @@ class Credentials:
     method: str
     target: str
 
+    @cached_property
+    def digest(self) -> Mapping[str, str]:
+        """The parameters of a digest; none of any other kind of credentials."""
+        kind, _, rest = self.authorization.partition(" ")
+        return parse_parameters(rest) if kind.lower() == "digest" else {}
+
 
 class Guard:
     """Checks digests: the proof, the target, the age and origin of the nonce, and that no count comes twice."""
@@ -94,7 +105,7 @@ class Guard:
     def __init__(self, users: Users) -> None:
         self._users = users
         self._secret = secrets.token_bytes(32)
-        self._seen: dict[str, set[str]] = {}
+        self._used: OrderedDict[str, _Used] = OrderedDict()
         self._lock = threading.Lock()
 
     def realm(self, *candidates: str) -> str:
@@ -109,9 +120,8 @@ class Guard:
 
     def judge(self, realm: str, given: Credentials) -> Judgement:
         """Whether these credentials are those of a user of the realm."""
-        kind, _, rest = given.authorization.partition(" ")
-        digest = parse_parameters(rest)
-        if kind.lower() != "digest" or any(name not in digest for name in _NEEDED) or digest["qop"] != "auth":
+        digest = given.digest
+        if any(name not in digest for name in _NEEDED) or digest["qop"] != "auth":
             return Judgement.CHALLENGE
         known = self._is_fresh(digest["nonce"])
         secret = self._users.ha1(digest["username"], realm)
@@ -139,14 +149,39 @@ class Guard:
         return hmac.compare_digest(wanted, mark) and 0 <= time.time() - moment < _NONCE_SECONDS
 
     def _is_first(self, nonce: str, count: str) -> bool:
+        if not _COUNT.fullmatch(count):
+            return False
         with self._lock:
-            if nonce not in self._seen:
-                self._seen = {old: counts for old, counts in self._seen.items() if self._is_fresh(old)}
-            counts = self._seen.setdefault(nonce, set())
-            if count in counts:
-                return False
-            counts.add(count)
-            return True
+            used = self._used.get(nonce)
+            if used is None:
+                self._forget_the_expired()
+                used = self._used[nonce] = _Used(time.monotonic())
+            return used.take(int(count, 16))
+
+    def _forget_the_expired(self) -> None:
+        """Nonces in the order of their first use: what follows one that may still be good is looked at later."""
+        now = time.monotonic()
+        while self._used and now - next(iter(self._used.values())).since > _NONCE_SECONDS:
+            self._used.popitem(last=False)
+
+
+class _Used:
+    """The counts of one nonce that have come, in whatever order; those far behind the highest are all called used."""
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self._highest = 0
+        self._recent: set[int] = set()
+
+    def take(self, count: int) -> bool:
+        """Whether this count comes for the first time."""
+        if count in self._recent or count <= self._highest - _LATE_COUNTS:
+            return False
+        self._recent.add(count)
+        self._highest = max(self._highest, count)
+        if len(self._recent) > 2 * _LATE_COUNTS:
+            self._recent = {one for one in self._recent if one > self._highest - _LATE_COUNTS}
+        return True
 
 
 def _same_target(claimed: str, target: str) -> bool:
