@@ -1,31 +1,43 @@
-"""How fast runs go from their directories through both stores; what a start costs that finds nothing to do.
+"""How fast runs go from their directories through both stores, whether that stays so, and what an idle start costs.
 
-    python bench/bench_pipeline.py runs  [--size medium] [--runs 60] [--workers 2] [--uri URI]
-    python bench/bench_pipeline.py idle  [--runs 10000] [--uri URI]
+    python bench/bench_pipeline.py runs [--sizes small,medium,large] [--workers 1,2] [--stores filesystemdb,mongodb]
+    python bench/bench_pipeline.py flat [--sizes medium] [--runs 1000] [--workers 2] [--stores filesystemdb]
+    python bench/bench_pipeline.py idle [--runs 10000] [--stores filesystemdb,mongodb]
 
-`runs`: cold is a fresh process, empty stores, and no file like one of another run; warm is a second batch with the
-configurations of the first.
+A run counts when it was imported, migrated and read back from both stores. The MongoDB has the indexes that sites make;
+UconDB is the embedded one. Each line is a process of its own.
+`runs`: cold is empty stores, and no file like one of another run; warm is a batch whose configurations were seen.
+`flat`: one job over so many runs, with its pace and the memory of the process after each tenth.
 `idle`: stores are filled with that many runs (three documents and a small blob each), the first start takes them in,
-the second finds nothing to do and is timed as a process of its own.
+the next ones find nothing to do.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import itertools
+import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from runarchive.archive import Archive, JobKind, JobOptions
+from runarchive.archive import Archive, JobKind, JobObserver, JobOptions
+from runarchive.artdaqdb.mongodb_care import SITE_INDEXES
 from runarchive.artdaqdb.store import RUN_HISTORY, SYSTEM_LAYOUT, NewDocument, open_store
 from runarchive.cli.demo_command import CONFIG
 from runarchive.model import Stage
+from runarchive.real_servers import MongodServer
 from runarchive.records_dir import make_records
 from runarchive.records_dir.make import Size
 from runarchive.ucondb.embedded import open_client
+
+RUNS = {Size.SMALL: 120, Size.MEDIUM: 60, Size.LARGE: 20}
+DATABASE = "bench_pipeline"
 
 
 def say(text: str) -> None:
@@ -35,7 +47,7 @@ def say(text: str) -> None:
 
 
 def site(root: Path, uri: str) -> Path:
-    """A config in this directory, with the embedded UconDB."""
+    """A config in this directory, with the embedded UconDB; a FilesystemDB in it where no URI is given."""
     for name in ("conf", "records", "work"):
         (root / name).mkdir(parents=True, exist_ok=True)
     config = root / "config.yaml"
@@ -45,10 +57,8 @@ def site(root: Path, uri: str) -> Path:
 
 
 def with_site_indexes(uri: str) -> str:
-    """The URI of a MongoDB after the indexes were made that sites make beside theirs."""
+    """The URI of a MongoDB after the indexes were made that sites make."""
     from pymongo import MongoClient
-
-    from runarchive.artdaqdb.mongodb_care import SITE_INDEXES
 
     with MongoClient[dict[str, object]](uri) as client:
         for collection in (RUN_HISTORY, SYSTEM_LAYOUT):
@@ -57,40 +67,97 @@ def with_site_indexes(uri: str) -> str:
     return uri
 
 
+@contextlib.contextmanager
+def bench_site(store: str) -> Iterator[tuple[Path, str]]:
+    """An empty directory with the records' place, and the URI of an empty artdaqDB of this kind."""
+    with tempfile.TemporaryDirectory(prefix="bench-pipeline-") as name:
+        root = Path(name)
+        if store == "filesystemdb":
+            yield root, f"filesystemdb://{root}/artdaqdb"
+            return
+        (root / "mongod").mkdir()
+        mongod = MongodServer(root / "mongod")
+        mongod.start()
+        try:
+            yield root, with_site_indexes(f"{mongod.uri}/{DATABASE}")
+        finally:
+            mongod.stop()
+
+
 def resident_megabytes() -> float:
     """What this process takes up in memory now."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * resource.getpagesize() / 1e6
 
 
+# --- runs
+
+
 def batch(archive: Archive, what: str, workers: int) -> None:
     """One archive job, timed."""
-    began = time.monotonic()
+    began, used = time.monotonic(), time.process_time()
     outcome = archive.run_job(JobKind.ARCHIVE, None, JobOptions(workers=workers))
-    seconds = time.monotonic() - began
+    seconds, cpu = time.monotonic() - began, time.process_time() - used
     done = outcome.count(Stage.MIGRATE)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    first, last = (outcome.runs[: done // 5], outcome.runs[-(done // 5) :]) if done >= 10 else ((), ())
-    spread = [sum(run.seconds for run in part) / max(len(part), 1) for part in (first, last)]
     say(
-        f"{what:<28}{done:>6} runs {done / seconds:>7.1f} runs/s  failed {len(outcome.failed)}  peak {memory:.0f} MB"
-        f"  migration of the first and last fifth {spread[0] * 1000:.0f} and {spread[1] * 1000:.0f} ms"
+        f"{what:<44}{done / seconds:>7.1f} runs/s  {done / cpu:>7.1f} per CPU second"
+        f"  failed {len(outcome.failed)}  {resident_megabytes():.0f} MB  load {os.getloadavg()[0]:.1f}"
     )
 
 
-def bench_runs(args: argparse.Namespace) -> None:
+def bench_runs(size: Size, workers: int, store: str, runs: int) -> None:
     """Cold, then warm."""
-    with tempfile.TemporaryDirectory(prefix="bench-pipeline-") as name:
-        root = Path(name)
-        config = site(root, args.uri)
-        records, size = root / "records", Size(args.size)
-        for run in range(args.runs):
+    with bench_site(store) as (root, uri):
+        config, records = site(root, uri), root / "records"
+        for run in range(runs):
             make_records(records, runs=1, first=1000 + run, size=size, seed=run + 1, in_progress=0)
+        name = f"{store} {size} {workers} worker{'s' if workers > 1 else ''}"
         with Archive.open(config, writable=True) as archive:
-            batch(archive, f"{args.size} cold, {args.workers} workers", args.workers)
+            batch(archive, f"{name} cold", workers)
             for place in range(2):
-                make_records(records, runs=args.runs, first=(place + 2) * 10_000, size=size, seed=1, in_progress=0)
-                batch(archive, f"{args.size} {('mixed', 'warm')[place]}, {args.workers} workers", args.workers)
+                make_records(records, runs=runs, first=(place + 2) * 10_000, size=size, seed=1, in_progress=0)
+                batch(archive, f"{name} {('partly warm', 'warm')[place]}", workers)
+
+
+# --- flat
+
+
+class Tenths(JobObserver):
+    """Says how fast each tenth of a job went, and what memory the process has after it."""
+
+    def __init__(self, name: str, runs: int) -> None:
+        self._name = name
+        self._tenth = max(runs // 10, 1)
+        self._done = 0
+        self._since = time.monotonic(), time.process_time()
+
+    def run_done(self, run: int, stage: Stage, reason: str) -> None:
+        """Count a run that is archived."""
+        if stage is not Stage.MIGRATE:
+            return
+        self._done += 1
+        if self._done % self._tenth == 0:
+            now = time.monotonic(), time.process_time()
+            seconds, cpu = (after - before for after, before in zip(now, self._since, strict=True))
+            self._since = now
+            say(
+                f"{self._name} {self._done:>6} runs  {self._tenth / seconds:>6.1f} runs/s"
+                f"  {self._tenth / cpu:>6.1f} per CPU second  {resident_megabytes():>5.0f} MB"
+                f"  load {os.getloadavg()[0]:.1f}"
+            )
+
+
+def bench_flat(size: Size, workers: int, store: str, runs: int) -> None:
+    """One long job."""
+    with bench_site(store) as (root, uri):
+        config = site(root, uri)
+        make_records(root / "records", runs=runs, size=size, in_progress=0)
+        with Archive.open(config, writable=True) as archive:
+            name = f"{store} {size} {workers} workers"
+            archive.run_job(JobKind.ARCHIVE, None, JobOptions(workers=workers), Tenths(name, runs))
+
+
+# --- idle
 
 
 def fill(root: Path, runs: int, uri: str) -> None:
@@ -103,9 +170,9 @@ def fill(root: Path, runs: int, uri: str) -> None:
             (root / "records" / str(run)).mkdir()
             name = f"{run}/beam-00001"
             documents += [
-                NewDocument("RunHistory", entity, name, name, run, f"a: {run}\n") for entity in ("boot", "metadata")
+                NewDocument(RUN_HISTORY, entity, name, name, run, f"a: {run}\n") for entity in ("boot", "metadata")
             ]
-            documents.append(NewDocument("SystemLayout", "schema", name, name, run, "a: 1\n"))
+            documents.append(NewDocument(SYSTEM_LAYOUT, "schema", name, name, run, "a: 1\n"))
         store.insert(documents)
     store.fold()
     store.close()
@@ -115,36 +182,51 @@ def fill(root: Path, runs: int, uri: str) -> None:
     client.close()
 
 
-def bench_idle(args: argparse.Namespace) -> None:
+def bench_idle(store: str, runs: int) -> None:
     """A start that finds nothing to do."""
-    with tempfile.TemporaryDirectory(prefix="bench-pipeline-") as name:
-        root = Path(name)
-        config = site(root, args.uri)
+    with bench_site(store) as (root, uri):
+        config = site(root, uri)
         began = time.monotonic()
-        fill(root, args.runs, args.uri)
-        say(f"filled with {args.runs} runs in {time.monotonic() - began:.0f} s")
-        for what in ("first look", "nothing to do", "nothing to do", "nothing to do"):
-            began = time.monotonic()
+        fill(root, runs, uri)
+        say(f"{store} filled with {runs} runs in {time.monotonic() - began:.0f} s")
+        for what in ("first look", *["nothing to do"] * 3):
+            began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
             command = [sys.executable, "-m", "runarchive.cli.run_archiver", str(config), "--incremental"]
             subprocess.run(command, check=True, capture_output=True)
-            say(f"run-archiver --incremental, {what:<16} {time.monotonic() - began:>7.2f} s")
+            seconds, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+            cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            say(
+                f"{store} run-archiver --incremental, {what:<14}{seconds:>6.2f} s  {cpu:>5.2f} s of CPU"
+                f"  load {os.getloadavg()[0]:.1f}"
+            )
 
 
 def main() -> None:
-    """Read the command line and measure."""
+    """Read the command line and measure, each combination in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=("runs", "idle"), default="runs")
-    parser.add_argument("--size", choices=("small", "medium", "large"), default="medium")
+    parser.add_argument("what", nargs="?", choices=("runs", "flat", "idle"), default="runs")
+    parser.add_argument("--sizes", help="of small, medium and large")
     parser.add_argument("--runs", type=int)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--uri", default="", help="of artdaqDB; else a FilesystemDB in a temporary directory")
+    parser.add_argument("--workers", help="numbers of workers")
+    parser.add_argument("--stores", help="of filesystemdb and mongodb")
     args = parser.parse_args()
+    sizes = [Size(size) for size in (args.sizes or ("medium" if args.what == "flat" else ",".join(Size))).split(",")]
+    workers = [int(count) for count in (args.workers or ("2" if args.what == "flat" else "1,2")).split(",")]
+    stores = (args.stores or ("filesystemdb" if args.what == "flat" else "filesystemdb,mongodb")).split(",")
     if args.what == "idle":
-        args.runs = args.runs or 10000
-        bench_idle(args)
-    else:
-        args.runs = args.runs or 60
-        bench_runs(args)
+        sizes, workers = [Size.SMALL], [1]
+    combinations = list(itertools.product(stores, sizes, workers))
+    for store, size, count in combinations:
+        runs = args.runs or {"runs": RUNS[size], "flat": 1000, "idle": 10_000}[args.what]
+        if len(combinations) > 1:
+            options = ["--stores", store, "--sizes", size, "--workers", str(count), "--runs", str(runs)]
+            subprocess.run([sys.executable, __file__, args.what, *options], check=True)
+        elif args.what == "runs":
+            bench_runs(size, count, store, runs)
+        elif args.what == "flat":
+            bench_flat(size, count, store, runs)
+        else:
+            bench_idle(store, runs)
 
 
 if __name__ == "__main__":
