@@ -211,6 +211,11 @@ def test_the_job_of_a_killed_process_is_found_crashed(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program, str(path)], check=False)
     assert done.returncode == -9
+    watcher = Ledger.open(path, read_only=True)
+    (seen,) = watcher.jobs.latest()
+    assert seen.state is JobState.CRASHED, "before anybody wrote it down"
+    assert watcher.jobs.running() == ()
+    watcher.close()
     ledger = Ledger.open(path)
     mine = ledger.jobs.start("migrate", 1)
     (crashed,) = ledger.jobs.reap()

@@ -19,7 +19,10 @@ ENDED = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED, JobState.
 STUCK_SECONDS = 60.0
 """A job that says nothing for this long, though its process lives, is shown as stuck."""
 
-_COLUMNS = "id, kind, state, user, host, pid, total, done, failed, started, updated, ended, rate, eta, message, workers"
+_COLUMNS = (
+    "id, kind, state, user, host, pid, born, total, done, failed, started, updated, ended, rate, eta, message, workers"
+)
+_GONE = "its process is gone; the next start continues its runs"
 
 
 def this_user() -> str:
@@ -57,6 +60,11 @@ def is_alive(pid: int, born: str) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def is_gone(host: str, pid: int, born: str) -> bool:
+    """Whether this was a process of this host that no longer lives."""
+    return host == socket.gethostname() and not is_alive(pid, born)
 
 
 class Jobs:
@@ -158,8 +166,9 @@ class Jobs:
         return _jobs(self._database.rows(f"SELECT {_COLUMNS} FROM jobs ORDER BY id DESC LIMIT ?", (limit,)))
 
     def running(self) -> tuple[Job, ...]:
-        """The jobs that have not ended, newest first."""
-        return _jobs(self._database.rows(f"SELECT {_COLUMNS} FROM jobs WHERE ended IS NULL ORDER BY id DESC"))
+        """The jobs that have not ended and whose process lives, as far as can be told here, newest first."""
+        found = _jobs(self._database.rows(f"SELECT {_COLUMNS} FROM jobs WHERE ended IS NULL ORDER BY id DESC"))
+        return tuple(job for job in found if job.state not in ENDED)
 
     def since(self, revision: int) -> tuple[Job, ...]:
         """The jobs that changed after this revision, newest first."""
@@ -179,10 +188,8 @@ class Jobs:
 
     def reap(self) -> tuple[Job, ...]:
         """Mark the jobs and attempts of processes of this host that are gone as crashed; returns these jobs."""
-        open_jobs: list[Any] = self._database.rows(
-            "SELECT id, pid, born FROM jobs WHERE ended IS NULL AND host = ?", (socket.gethostname(),)
-        )
-        dead = [int(job) for job, pid, born in open_jobs if not is_alive(int(pid), str(born))]
+        open_jobs: list[Any] = self._database.rows("SELECT id, host, pid, born FROM jobs WHERE ended IS NULL")
+        dead = [int(job) for job, host, pid, born in open_jobs if is_gone(host, pid, born)]
         if not dead:
             return ()
         now = time.time()
@@ -191,8 +198,8 @@ class Jobs:
             for job in dead:
                 db.execute(
                     "UPDATE jobs SET state = 'crashed', ended = ?, eta = NULL, workers = '[]', rev = ?,"
-                    " message = 'its process is gone' WHERE id = ? AND ended IS NULL",
-                    (now, revision, job),
+                    " message = ? WHERE id = ? AND ended IS NULL",
+                    (now, revision, _GONE, job),
                 )
                 db.execute(
                     "UPDATE attempts SET outcome = 'crashed', ended = ? WHERE job = ? AND ended IS NULL", (now, job)
@@ -211,6 +218,7 @@ def _job(
     user: str,
     host: str,
     pid: int,
+    born: str,
     total: int,
     done: int,
     failed: int,
@@ -222,10 +230,11 @@ def _job(
     message: str,
     workers: str,
 ) -> Job:
+    gone = ended is None and is_gone(host, pid, born)
     return Job(
         number,
         kind,
-        JobState(state),
+        JobState.CRASHED if gone else JobState(state),
         f"{user}@{host}:{pid}",
         total,
         done,
@@ -234,7 +243,7 @@ def _job(
         datetime.fromtimestamp(updated, UTC),
         None if ended is None else datetime.fromtimestamp(ended, UTC),
         rate,
-        eta,
-        message,
-        tuple(json.loads(workers)),
+        None if gone else eta,
+        _GONE if gone else message,
+        () if gone else tuple(json.loads(workers)),
     )

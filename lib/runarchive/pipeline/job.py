@@ -10,6 +10,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from runarchive.allocator import give_back_free_memory
 from runarchive.errors import ArchiveError, Code
 from runarchive.ledger.ledger import Ledger
 from runarchive.model import Failure, JobState, RunState, Severity, Stage
@@ -34,6 +35,7 @@ from runarchive.pipeline.work import Done, Worker
 
 HEARTBEAT = 0.25
 RATE_WINDOW = 10.0
+TIDY_SECONDS = 10.0
 
 LEDGER_STANDS = (Code.DISK_FULL, Code.TIMEOUT)
 """Failures of the ledger that pass: the work stands until it can be written down."""
@@ -118,10 +120,14 @@ class JobRun:
         self._tell_plan()
         try:
             futures = [pool.submit(self._work, f"w{number + 1}") for number in range(count)]
+            tidied = began
             while not self.schedule.over() and not self._abandoned:
                 self.schedule.wait_changed(HEARTBEAT)
                 self._heartbeat(began)
                 self._mind_gates()
+                if time.monotonic() - tidied > TIDY_SECONDS:
+                    give_back_free_memory()
+                    tidied = time.monotonic()
             if not self._abandoned:
                 for future in futures:
                     future.result()
