@@ -170,3 +170,32 @@ def test_a_link_is_not_followed_even_to_make_a_directory(run: Run, tmp_path: Pat
     code, _, _ = run("blob", "unpack", file, "--out", tmp_path / "out")
     assert code == 1
     assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_what_cannot_be_packed_is_named_and_not_left_out(run: Run, tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    (source / "sub").mkdir(parents=True)
+    (source / "a.fcl").write_text("a: 1\n")
+    for name, make in (
+        ("dangling.fcl", lambda path: path.symlink_to("nowhere")),
+        ("linked", lambda path: path.symlink_to(tmp_path)),
+        ("pipe", os.mkfifo),
+    ):
+        place = source / "sub" / name
+        make(place)
+        status, out, err = run("blob", "pack", source, "--run", "7")
+        assert (status, out, name in err) == (1, "", True), err
+        place.unlink()
+    (source / "linked.fcl").symlink_to("a.fcl")
+    assert "linked.fcl" in run("blob", "pack", source, "--run", "7")[1]
+
+
+def test_nothing_is_unpacked_where_one_file_is_in_the_way(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "blob"
+    file.write_bytes(pack([("a.fcl", b"a: 1\n"), ("b.fcl", b"b: 1\n")], 7, datetime.now(UTC)))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "b.fcl").write_text("mine")
+    status, _, err = run("blob", "unpack", file, "--out", tmp_path / "out")
+    assert (status, "directory of its own" in err) == (1, True)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.fcl"]
+    assert (tmp_path / "out" / "b.fcl").read_text() == "mine"

@@ -21,8 +21,9 @@ Contents stand as they are, byte for byte; a line feed before each marker and be
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -126,13 +127,26 @@ def member_names(paths: Sequence[str]) -> list[str]:
 
 
 def read_directory(directory: Path) -> list[File]:
-    """The regular files below a directory as blob members; raises ArchiveError for one that cannot be read."""
-    paths = sorted(path for path in directory.rglob("*") if path.is_file())
-    names = member_names([path.relative_to(directory).as_posix() for path in paths])
+    """All files below a directory as blob members, linked ones too; raises ArchiveError for one that cannot be read."""
     try:
+        paths = sorted(_files_below(directory))
+        names = member_names([path.relative_to(directory).as_posix() for path in paths])
         return [(name, path.read_bytes()) for name, path in zip(names, paths, strict=True)]
     except OSError as error:
         raise ArchiveError(Code.UNREADABLE_FILE, f"cannot read {error.filename}: {error.strerror}") from error
+
+
+def _files_below(directory: Path) -> Iterator[Path]:
+    for entry in os.scandir(directory):
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files_below(Path(entry.path))
+        elif entry.is_dir():
+            raise ArchiveError(Code.UNREADABLE_FILE, f"{entry.path} is a link to a directory: not followed")
+        elif entry.is_file():
+            yield Path(entry.path)
+        else:
+            what = "a link that leads nowhere" if entry.is_symlink() else "no file but a pipe, socket or device"
+            raise ArchiveError(Code.UNREADABLE_FILE, f"{entry.path} is {what}")
 
 
 def write_directory(files: Iterable[File], out: Path) -> list[Path]:
@@ -142,26 +156,33 @@ def write_directory(files: Iterable[File], out: Path) -> list[Path]:
     """
     files = list(files)
     refuse_bad_names([name for name, _ in files], None)
-    written = []
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ArchiveError(Code.PERMISSION, f"cannot write into {out}: {error.strerror}") from error
     root = out.resolve()
-    for name, content in files:
-        target = root / name
+    targets = [(root / name, content) for name, content in files]
+    for target, _ in targets:
         if not target.parent.resolve().is_relative_to(root):
-            raise ArchiveError(Code.BAD_NAME, f"{name!r} leads out of {out}: not written")
+            raise ArchiveError(Code.BAD_NAME, f"{target} leads out of {out}: nothing was written")
+        if os.path.lexists(target):
+            raise _already_there(target)
+    for target, content in targets:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("xb") as file:
                 file.write(content)
         except (FileExistsError, NotADirectoryError) as error:
-            raise ArchiveError(Code.BAD_NAME, f"{out / name} is there already: not overwritten") from error
+            raise _already_there(target) from error
         except OSError as error:
-            raise ArchiveError(Code.PERMISSION, f"cannot write {out / name}: {error.strerror}") from error
-        written.append(target)
-    return written
+            raise ArchiveError(Code.PERMISSION, f"cannot write {target}: {error.strerror}") from error
+    return [target for target, _ in targets]
+
+
+def _already_there(target: Path) -> ArchiveError:
+    return ArchiveError(
+        Code.BAD_NAME, f"{target} is there already: not overwritten", hint="unpack into a directory of its own"
+    )
 
 
 def refuse_bad_names(names: Sequence[str], run: int | None) -> None:
