@@ -154,7 +154,7 @@ def test_row_008_report_status_changes_nothing(site: Site) -> None:
 
 
 @pytest.mark.parametrize(("flag", "name"), [("import", "importer_state.json"), ("migrate", "migrator_state.json")])
-def test_rows_009_and_010_recover_state(site: Site, flag: str, name: str) -> None:
+def test_rows_009_and_010_and_d20_and_d37_recover_state(site: Site, flag: str, name: str) -> None:
     runs = site.make(3)
     site.run()
     expected = (site.work / name).read_text()
@@ -172,7 +172,7 @@ def test_row_011_modes_exclude_each_other(mode: str, site: Site) -> None:
     assert site.run(MODES[0], mode).code == 2
 
 
-def test_row_012_incremental_takes_what_is_due_and_late_lower_runs_too(each_site: Site) -> None:
+def test_row_012_and_d18_incremental_takes_what_is_due_and_late_lower_runs_too(each_site: Site) -> None:
     later = each_site.make(2, first=2000)
     done = each_site.run("--incremental")
     assert done.code == 0
@@ -222,7 +222,7 @@ def test_row_013_compare_state_implies_the_report(site: Site) -> None:
     assert "New Runs Available:  2 run(s)" in done
 
 
-def test_row_014_validate_looks_into_each_blob_after_the_upload(site: Site) -> None:
+def test_row_014_and_d7_and_d8_validate_looks_into_each_blob_after_the_upload(site: Site) -> None:
     runs = site.make(2)
     done = site.run("--validate")
     assert done.code == 0
@@ -238,7 +238,7 @@ def test_row_014_validate_looks_into_each_blob_after_the_upload(site: Site) -> N
     assert site.held(Store.UCONDB) == {*runs, 3000}
 
 
-def test_row_014_validate_works_for_retried_migrations(site: Site) -> None:
+def test_row_014_and_d9_validate_works_for_retried_migrations(site: Site) -> None:
     runs = site.make(1)
     site.run("--import-only")
     (site.work / "migrate_failures.log").write_text(f"{runs[0]}\n")
@@ -273,7 +273,7 @@ def test_row_017_init_venv_is_taken_and_has_no_effect(site: Site) -> None:
     assert "--init-venv has no effect" in done
 
 
-def test_row_018_archiver_env_is_loaded_and_exported(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_row_018_and_l23_archiver_env_is_loaded_and_exported(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RECORDS_HERE", raising=False)
     (site.root / "archiver.env").write_text(f'export RECORDS_HERE="{site.records}"\nBASE=$RECORDS_HERE/x # note\n')
     site.configure(source_files={"run_records_dir": "${RECORDS_HERE}"})
@@ -287,7 +287,7 @@ def test_row_018_archiver_env_is_loaded_and_exported(site: Site, monkeypatch: py
     assert site.end(process).code == 0
 
 
-def test_row_019_batch_limit(site: Site) -> None:
+def test_row_019_and_d33_and_l1_batch_limit(site: Site) -> None:
     site.configure(app={"batch_size": 1})
     site.make(12)
     first = site.run("--incremental", "--import-only")

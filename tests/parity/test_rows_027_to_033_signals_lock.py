@@ -71,7 +71,7 @@ def archived(site: Site) -> set[int]:
     ("number", "reason"),
     [(signal.SIGINT, "User request"), (signal.SIGTERM, "Signal SIGTERM"), (signal.SIGHUP, "Signal SIGHUP")],
 )
-def test_rows_027_and_029_one_signal_finishes_the_run_in_hand(
+def test_rows_024_and_027_and_029_and_s10_and_d14_one_signal_finishes_the_run_in_hand(
     site: Site, gate: Gate, number: signal.Signals, reason: str
 ) -> None:
     process = site.start("--migrate-only")
@@ -144,7 +144,7 @@ def test_row_030_a_start_that_waits_for_the_lock_can_be_interrupted(site: Site, 
     assert site.end(first).code == 0
 
 
-def test_s1_a_second_start_does_not_disturb_the_first(site: Site, gate: Gate) -> None:
+def test_s1_and_l14_a_second_start_does_not_disturb_the_first(site: Site, gate: Gate) -> None:
     first = site.start("--migrate-only")
     assert gate.reached.wait(60)
     lock = site.work / ".archiver.lock"
@@ -159,7 +159,7 @@ def test_s1_a_second_start_does_not_disturb_the_first(site: Site, gate: Gate) ->
 
 
 @pytest.mark.parametrize("how", ["removed", "other content"])
-def test_rows_025_and_031_removing_the_lock_file_is_a_graceful_stop_with_exit_1(
+def test_rows_025_and_031_and_d16_and_d17_removing_the_lock_file_is_a_graceful_stop_with_exit_1(
     site: Site, gate: Gate, how: str
 ) -> None:
     process = site.start("--migrate-only")
@@ -177,7 +177,7 @@ def test_rows_025_and_031_removing_the_lock_file_is_a_graceful_stop_with_exit_1(
     assert archived(site) == {1000}
 
 
-def test_row_032_stop_from_outside_by_the_pid_in_the_lock_file(site: Site, gate: Gate) -> None:
+def test_row_032_and_l15_stop_from_outside_by_the_pid_in_the_lock_file(site: Site, gate: Gate) -> None:
     process = site.start("--migrate-only")
     assert gate.reached.wait(60)
     pid = read_pid(site.work / ".archiver.lock")
@@ -188,7 +188,7 @@ def test_row_032_stop_from_outside_by_the_pid_in_the_lock_file(site: Site, gate:
     assert site.end(process).code == 130
 
 
-def test_row_033_the_lock_file_stays_after_exit_and_a_killed_holder_frees_it(site: Site, gate: Gate) -> None:
+def test_row_033_and_d15_the_lock_file_stays_after_exit_and_a_killed_holder_frees_it(site: Site, gate: Gate) -> None:
     process = site.start("--migrate-only")
     assert gate.reached.wait(60)
     process.kill()

@@ -67,13 +67,13 @@ def test_row_040_batch_size_defaults_to_5(site: Site) -> None:
     assert "Limited to 5 runs (batch_size). 1 runs remaining." in site.run("--incremental", "--import-only")
 
 
-def test_row_041_parallel_workers(site: Site) -> None:
+def test_row_041_and_l7_parallel_workers(site: Site) -> None:
     site.make(4)
     site.configure(app={"parallel_workers": 3})
     assert "Starting parallel processing of 4 runs with 3 workers" in site.run("--import-only")
 
 
-def test_row_042_retries_with_a_growing_delay(site: Site) -> None:
+def test_row_042_and_076_retries_with_a_growing_delay(site: Site) -> None:
     site.make(1)
     site.configure(
         app={"run_process_retries": 1, "retry_delay_seconds": 0.01},
@@ -183,7 +183,7 @@ def test_row_050_a_server_url_without_app_is_doubtful(site: Site) -> None:
     assert "does not end in /app" in site.run("--import-only")
 
 
-def test_row_051_ucondb_timeout_defaults_to_10(site: Site) -> None:
+def test_row_051_and_d13_and_l11_ucondb_timeout_defaults_to_10(site: Site) -> None:
     assert load_config(site.config_file).ucon_db.timeout_seconds == 10
     site.configure(ucon_db={"timeout_seconds": 2.5})
     assert load_config(site.config_file).ucon_db.timeout_seconds == 2.5
@@ -217,9 +217,16 @@ def test_row_055_carbon_keys(site: Site) -> None:
         (None, {"boot", "metadata", "RunHistory", "settings"}, set()),
         (["boot.txt", "metadata.fcl"], {"boot", "metadata"}, {"settings", "RunHistory", "ranks"}),
         ({"files": ["metadata", "RunHistory"]}, {"metadata", "RunHistory"}, {"boot", "settings"}),
+        (
+            {"convert": {"metadata": {"source_suffix": ".txt"}}, "generate": ["RunHistory.fcl"]},
+            {"metadata", "RunHistory"},
+            {"boot", "settings"},
+        ),
     ],
 )
-def test_row_056_fhiclize_generate(site: Site, chosen: object, there: set[str], not_there: set[str]) -> None:
+def test_row_056_and_d22_and_d23_fhiclize_generate(
+    site: Site, chosen: object, there: set[str], not_there: set[str]
+) -> None:
     site.make(1)
     site.configure(fhiclize_generate=chosen)
     assert site.run("--import-only").code == 0
@@ -228,7 +235,7 @@ def test_row_056_fhiclize_generate(site: Site, chosen: object, there: set[str], 
     assert not found & not_there
 
 
-def test_row_056_unknown_names_are_refused(site: Site) -> None:
+def test_row_056_and_d35_unknown_names_are_refused(site: Site) -> None:
     site.configure(fhiclize_generate=["custom_config.txt"])
     done = site.run()
     assert done.code == 1

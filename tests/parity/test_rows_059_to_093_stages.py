@@ -124,7 +124,7 @@ def test_rows_063_to_069_what_each_converted_file_holds(site: Site) -> None:
     assert {"DAQInterface_start_time", "DAQInterface_stop_time"} <= set(found["RunHistory2"])
 
 
-def test_row_070_schema_of_fcl_conf_dir_else_the_built_in_one(site: Site) -> None:
+def test_row_070_and_d39_schema_of_fcl_conf_dir_else_the_built_in_one(site: Site) -> None:
     site.make(1)
     assert site.run("--import-only").code == 0
     built_in = site.exported(1000)["schema"]
@@ -153,7 +153,7 @@ def test_rows_071_and_072_configuration_name_and_update_version(site: Site) -> N
     assert "DAQInterface_stop_time" in site.exported(1000)["RunHistory2"]
 
 
-def test_p1_a_run_imported_in_progress_gets_its_stop_time(site: Site) -> None:
+def test_p1_and_l4_a_run_imported_in_progress_gets_its_stop_time(site: Site) -> None:
     site.make(1, in_progress=1)
     site.age(1000)
     assert site.run().code == 0
@@ -196,7 +196,7 @@ def test_row_077_progress_every_ten_runs(site: Site) -> None:
     ]
 
 
-def test_row_078_what_the_library_refuses_is_kept_in_originals_and_named(site: Site) -> None:
+def test_row_078_and_d24_what_the_library_refuses_is_kept_in_originals_and_named(site: Site) -> None:
     site.make(1)
     with site.opened(1000) as path:
         (path / "bad.fcl").write_text("a: [ 1, \n")
@@ -273,7 +273,7 @@ def test_row_083_an_upload_that_is_there_already_is_success_if_it_is_the_same(si
     assert site.states() == {1000: RunState.ARCHIVED}
 
 
-def test_row_084_the_blob_is_read_back_and_a_mismatch_is_tried_again(site: Site) -> None:
+def test_row_084_and_d6_the_blob_is_read_back_and_a_mismatch_is_tried_again(site: Site) -> None:
     site.make(1)
     site.run("--import-only")
     flipped: list[str] = []
@@ -296,7 +296,7 @@ def test_row_084_the_blob_is_read_back_and_a_mismatch_is_tried_again(site: Site)
     assert site.states() == {1000: RunState.ARCHIVED}
 
 
-def test_row_086_a_blob_is_unpacked_to_files(site: Site, tmp_path: Path) -> None:
+def test_row_086_and_d5_a_blob_is_unpacked_to_files(site: Site, tmp_path: Path) -> None:
     import subprocess
     import sys
 
@@ -309,7 +309,7 @@ def test_row_086_a_blob_is_unpacked_to_files(site: Site, tmp_path: Path) -> None
     assert {path.stem: path.read_text() for path in out.iterdir()} == site.exported(1000)
 
 
-def test_row_087_metrics_of_both_stages(site: Site) -> None:
+def test_row_087_and_d27_and_d28_metrics_of_both_stages(site: Site) -> None:
     received: list[bytes] = []
 
     def listen(server: socket.socket) -> None:
@@ -346,7 +346,7 @@ def test_rows_088_and_089_state_files(site: Site) -> None:
     assert json.loads(text) == {"last_contiguous_run": runs[1], "last_attempted_run": runs[3]}
 
 
-def test_s2_the_contiguous_run_advances_from_any_first_run_over_numbers_that_never_were(site: Site) -> None:
+def test_s2_and_l2_the_contiguous_run_advances_from_any_first_run_over_numbers_that_never_were(site: Site) -> None:
     site.make(2, first=1000)
     site.make(2, first=1010)
     site.run()
@@ -354,7 +354,7 @@ def test_s2_the_contiguous_run_advances_from_any_first_run_over_numbers_that_nev
         assert json.loads((site.work / name).read_text())["last_contiguous_run"] == 1011
 
 
-def test_row_090_and_s5_each_failed_run_once_with_its_reason_in_the_ledger(site: Site) -> None:
+def test_row_090_and_s5_and_d19_and_d38_and_l5_each_failed_run_once_with_its_reason_in_the_ledger(site: Site) -> None:
     runs = site.make(3)
     for run in runs[:2]:
         site.break_record(run)
@@ -419,7 +419,7 @@ def test_row_093_and_p8_failed_runs_and_late_runs_are_taken_by_incremental(site:
     assert site.held(Store.UCONDB) == {1000, *runs}
 
 
-def test_p3_a_half_written_run_is_completed(tmp_path: Path, mongodb_database: str) -> None:
+def test_p3_and_l17_a_half_written_run_is_completed(tmp_path: Path, mongodb_database: str) -> None:
     from pymongo import MongoClient
 
     site = Site(tmp_path / "site", mongodb_database)

@@ -116,7 +116,7 @@ def test_row_096_recommendations(site: Site) -> None:
 
 
 @pytest.mark.parametrize("store", ["filesystem", "artdaqdb", "ucondb"])
-def test_s4_a_report_that_could_not_ask_a_store_is_exit_1_and_shows_the_others(site: Site, store: str) -> None:
+def test_s4_and_d21_a_report_that_could_not_ask_a_store_is_exit_1_and_shows_the_others(site: Site, store: str) -> None:
     site.make(1)
     if store == "filesystem":
         site.configure(source_files={"run_records_dir": "/nowhere"})
@@ -145,7 +145,9 @@ def test_row_097_one_mail_a_stage_and_start(site: Site, mailbox: Mailbox) -> Non
 
 
 @pytest.mark.parametrize("trouble", ["refused", "silent"])
-def test_s3_mail_trouble_changes_neither_state_nor_exit_code_nor_the_other_stage(site: Site, trouble: str) -> None:
+def test_s3_and_d34_and_l20_mail_trouble_changes_neither_state_nor_exit_code_nor_the_other_stage(
+    site: Site, trouble: str
+) -> None:
     runs = site.make(3)
     site.break_record(runs[2])
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -170,7 +172,7 @@ def _close_all(server: socket.socket) -> None:
             return
 
 
-def test_row_099_log_line_format(site: Site) -> None:
+def test_row_099_and_d10_log_line_format(site: Site) -> None:
     site.make(1)
     site.run()
     pattern = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - [\w.]+ - (DEBUG|INFO|WARNING|ERROR|CRITICAL) - .*")
@@ -187,7 +189,7 @@ def write(handler: RotatingLog, count: int) -> None:
         handler.emit(logging.LogRecord("x", logging.INFO, "", 0, f"line {number}", None, None))
 
 
-def test_row_100_rotation_at_500_mb_or_14_days_with_5_backups(tmp_path: Path) -> None:
+def test_row_100_and_d11_rotation_at_500_mb_or_14_days_with_5_backups(tmp_path: Path) -> None:
     assert (archiver_log.MAX_BYTES, archiver_log.MAX_AGE_SECONDS, archiver_log.BACKUPS) == (
         500 * 1024 * 1024,
         14 * 86400,
@@ -336,7 +338,7 @@ def test_row_106_error_classes(site: Site) -> None:
     assert "Error Type: ConfigurationError" in site.run()
 
 
-def test_row_109_docs_show_crontab_and_systemd() -> None:
+def test_row_109_and_d29_docs_show_crontab_and_systemd() -> None:
     text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     assert "run-archiver" in text
     assert "--incremental" in text
@@ -344,7 +346,9 @@ def test_row_109_docs_show_crontab_and_systemd() -> None:
     assert "[Timer]" in text
 
 
-def test_row_110_two_instances_with_their_own_work_dirs_and_two_stages_on_one(site: Site, tmp_path: Path) -> None:
+def test_row_110_and_d31_two_instances_with_their_own_work_dirs_and_two_stages_on_one(
+    site: Site, tmp_path: Path
+) -> None:
     runs = site.make(2)
     other = Site(tmp_path / "other")
     other.make(1, first=7000)
@@ -371,7 +375,7 @@ def test_row_111_state_restored_from_a_backup_loses_nothing(site: Site) -> None:
     assert '"last_contiguous_run": 2001' in (site.work / "importer_state.json").read_text()
 
 
-def test_row_113_a_start_with_nothing_to_do_is_quick_and_asks_no_store_twice(site: Site) -> None:
+def test_row_113_and_l6_a_start_with_nothing_to_do_is_quick_and_asks_no_store_twice(site: Site) -> None:
     site.make(3)
     site.run()
     done = site.run("--incremental")

@@ -159,6 +159,8 @@ def _in_artdaqdb(
         rest = waiting(evidence.record, now, settling)
         if rest and decided.forced is None:
             return RunState.WAITING, f"the record grew after its import; {rest}"
+        if failed is not None and failed.stage is Stage.IMPORT and failed.record == evidence.record.fingerprint:
+            return RunState.FAILED, failure_text(evidence)
         return RunState.OUTDATED, "the record grew after its import"
     return None
 

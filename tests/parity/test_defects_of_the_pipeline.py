@@ -1,0 +1,229 @@
+"""Defects of the older archiver that are gone: P2 to P17, S14 and S15, as far as no row's test shows them."""
+
+from __future__ import annotations
+
+import ast
+import os
+from pathlib import Path
+
+import pytest
+
+from runarchive.artdaqdb.store import NewDocument, open_store
+from runarchive.config import load_config
+from runarchive.ledger.state_files import read_failure_log
+from runarchive.model import RunState, Store
+from tests import fake_tools
+from tests.archiver_site import Site
+
+LIBRARY = Path(__file__).parents[2] / "lib" / "runarchive"
+STOP = "\nDAQInterface stop time: Sat Nov 21 07:00:00 UTC 2026\n"
+
+
+def rewrite(site: Site, run: int, name: str, change: tuple[str, str]) -> None:
+    """Change a text of a record."""
+    with site.opened(run) as path:
+        text = (path / name).read_text()
+        assert change[0] in text
+        (path / name).write_text(text.replace(*change))
+
+
+def put(site: Site, run: int, configuration: str, texts: dict[str, str]) -> None:
+    """Documents of another program under this configuration name."""
+    store = open_store(load_config(site.config_file).artdaq_db.database_uri)
+    name = f"{run}/{configuration}"
+    store.insert([NewDocument("RunHistory", entity, name, name, run, text) for entity, text in texts.items()])
+    store.fold()
+    store.close()
+
+
+def configurations(site: Site, run: int) -> tuple[str, ...]:
+    store = open_store(load_config(site.config_file).artdaq_db.database_uri)
+    try:
+        return store.configurations_of(run)
+    finally:
+        store.close()
+
+
+def test_p2_an_update_that_failed_once_is_made_by_the_next_start(site: Site) -> None:
+    site.make(1, in_progress=1)
+    site.age(1000)
+    assert site.run("--import-only").code == 0
+    with site.opened(1000) as path, (path / "metadata.txt").open("a") as file:
+        file.write(STOP)
+    site.configure(app_fuzz={"random_error_percent": 100, "random_error_retry": True})
+    assert site.run("--import-only").code == 1
+    assert read_failure_log(site.work / "import_failures.log") == (1000,)
+    site.configure(app_fuzz={"random_error_percent": 0})
+    assert "DAQInterface_stop_time" not in site.exported(1000)["RunHistory2"]
+    done = site.run("--retry-failed-import")
+    assert done.code == 0
+    assert "already archived, removing" not in done
+    assert "DAQInterface_stop_time" in site.exported(1000)["RunHistory2"]
+    assert read_failure_log(site.work / "import_failures.log") == ()
+
+
+@pytest.fixture
+def tools_site(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """A site that works through bulkloader and bulkdownloader, found over the PATH of archiver.env."""
+    fake_tools.install(tmp_path / "bin")
+    monkeypatch.setenv("FAKE_SSH_LOG", str(tmp_path / "ssh.log"))
+    monkeypatch.delenv("FAKE_TOOLS", raising=False)
+    (site.root / "archiver.env").write_text(f"export PATH={tmp_path / 'bin'}:$PATH\n")
+    site.configure(artdaq_db={"use_tools": True}, app={"run_process_retries": 0})
+    return site
+
+
+@pytest.mark.parametrize("host", [None, "far"], ids=["local", "ssh"])
+def test_rows_074_and_108_and_p5_the_tools_of_the_path_are_used_and_their_failure_is_seen(
+    tools_site: Site, host: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    site = tools_site
+    site.configure(artdaq_db={"remote_host": host})
+    runs = site.make(2)
+    assert site.run().code == 0
+    assert site.held(Store.UCONDB) == set(runs)
+    assert (tmp_path / "ssh.log").exists() is (host is not None)
+    site.make(1, first=2000)
+    monkeypatch.setenv("FAKE_TOOLS", "crash")
+    done = site.run()
+    assert done.code == 1
+    assert "[Import] [Run 2000] bulkloader, run 2000: it ended with 3" in done
+    assert read_failure_log(site.work / "import_failures.log") == (2000,)
+    assert site.held(Store.UCONDB) == set(runs)
+    monkeypatch.delenv("FAKE_TOOLS")
+    assert site.run("--retry-failed-import").code == 0
+    assert site.run("--migrate-only").code == 0
+    assert site.states()[2000] is RunState.ARCHIVED
+
+
+def test_p6_what_run_control_said_is_archived(site: Site) -> None:
+    site.make(1)
+    with site.opened(1000) as path:
+        (path / "rc_info_start.txt").write_text("Run type: Physics\nShifter (name): A. N. Other\n")
+        (path / "rc_info_stop.txt").write_text("Stop reason: end of fill\n")
+    assert site.run().code == 0
+    texts = site.exported(1000)
+    assert '"Physics"' in texts["rc_info_start"]
+    assert '"end of fill"' in texts["rc_info_stop"]
+    assert {"rc_info_start.fcl", "rc_info_stop.fcl"} <= {name for name, _ in site.blob(1000).files}
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("Config name: common_00003 pds_00007 tpc_00021", "common_00003_pds_00007_tpc_00021"),
+        ("Config name:beam00012", "beam00012"),
+        ("\tConfig name: beam00012", "beam00012"),
+        ("Config name: a/b c", "a_b_c"),
+    ],
+)
+def test_p13_the_configuration_name_is_that_of_daqinterface_and_of_metadata(site: Site, line: str, name: str) -> None:
+    site.make(1)
+    with site.opened(1000) as path:
+        lines = (path / "metadata.txt").read_text().splitlines(keepends=True)
+        changed = [f"{line}\n" if one.startswith("Config name") else one for one in lines]
+        assert changed != lines
+        (path / "metadata.txt").write_text("".join(changed))
+    assert site.run("--import-only").code == 0
+    assert configurations(site, 1000) == (f"1000/{name}",)
+    texts = site.exported(1000)
+    written = line.partition(":")[2].strip()
+    for entity in ("metadata", "RunHistory"):
+        assert f'config_name: "{written}"' in texts[entity]
+
+
+def test_p13_a_byte_order_mark_hides_no_configuration_name(site: Site) -> None:
+    site.make(1)
+    with site.opened(1000) as path:
+        lines = (path / "metadata.txt").read_bytes().splitlines(keepends=True)
+        (name,) = [line for line in lines if line.startswith(b"Config name")]
+        rest = [line for line in lines if line is not name]
+        (path / "metadata.txt").write_bytes(b"\xef\xbb\xbf" + name + b"".join(rest))
+    assert site.run("--import-only").code == 0
+    assert configurations(site, 1000) == (f"1000/{name.decode().partition(':')[2].strip()}",)
+
+
+def test_p14_another_run_or_configuration_that_begins_alike_is_not_this_one(site: Site) -> None:
+    site.make(1, first=5)
+    rewrite(site, 5, "metadata.txt", (configuration_line(site, 5), "Config name: demo"))
+    put(site, 50, "demo", {"boot": "a: 1\n"})
+    assert site.run("--import-only").code == 0
+    assert configurations(site, 5) == ("5/demo",)
+    site.make(1, first=7)
+    rewrite(site, 7, "metadata.txt", (configuration_line(site, 7), "Config name: demo"))
+    put(site, 7, "demo2", {"boot": "a: 1\n"})
+    done = site.run("--import-only")
+    assert done.code == 1
+    assert "7/demo2" in done
+    assert site.states()[7] is RunState.CONFLICT
+
+
+def configuration_line(site: Site, run: int) -> str:
+    text = (site.records / str(run) / "metadata.txt").read_text()
+    return next(line for line in text.splitlines() if line.startswith("Config name"))
+
+
+def test_p15_of_two_configurations_of_a_run_none_is_exported_as_the_run(site: Site) -> None:
+    (run,) = site.make(1)
+    assert site.run("--import-only").code == 0
+    texts = site.exported(run)
+    put(site, run, "another00001", texts)
+    done = site.run()
+    assert site.held(Store.UCONDB) == set()
+    assert "1 conflict runs are left as they are: 1000" in done
+    (found,) = site.look().values()
+    assert found.state is RunState.CONFLICT
+    assert "another00001" in found.reason
+
+
+def test_p16_what_dataflowconfiguration_repeats_is_in_boot_and_metadata(site: Site) -> None:
+    """DAQInterface's DataflowConfiguration.fcl is no file of the record: it repeats boot and metadata."""
+    site.make(1)
+    assert site.run("--import-only").code == 0
+    texts = site.exported(1000)
+    assert "DataflowConfiguration" not in texts
+    assert "subsystem_settings" in texts["boot"]
+    assert "components" in texts["metadata"]
+
+
+def test_p17_nothing_is_evaluated_and_no_shell_is_asked() -> None:
+    forbidden = []
+    for path in sorted(LIBRARY.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                if isinstance(node.func, ast.Name) and node.func.id in ("eval", "exec"):
+                    forbidden.append(f"{path}:{node.lineno}")
+                if any(word.arg == "shell" for word in node.keywords):
+                    forbidden.append(f"{path}:{node.lineno}")
+    assert forbidden == []
+
+
+def test_p17_a_rule_in_schema_fcl_is_not_run(site: Site, tmp_path: Path) -> None:
+    touched = tmp_path / "touched"
+    rule = f"__import__('pathlib').Path('{touched}').touch()"
+    (site.root / "conf" / "schema.fcl").write_text(f'main: {{ run_history: [ {{ name: "a" pattern: "{rule}" }} ] }}\n')
+    site.make(1)
+    assert site.run("--import-only").code == 0
+    assert not touched.exists()
+
+
+def test_s14_the_engine_holds_no_module_that_nobody_imports() -> None:
+    programs = [*LIBRARY.rglob("*.py"), *(LIBRARY.parents[1] / "tui_archiver").rglob("*.py")]
+    imported = set()
+    for path in programs:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                imported.update({node.module, *(f"{node.module}.{name.name}" for name in node.names)})
+            elif isinstance(node, ast.Import):
+                imported.update(name.name for name in node.names)
+    modules = {".".join(path.relative_to(LIBRARY.parent).with_suffix("").parts) for path in LIBRARY.rglob("*.py")}
+    started = {"runarchive.cli.run_archiver", *(name for name in modules if name.endswith("_command"))}
+    assert {name for name in modules - started if not name.endswith("__init__")} <= imported
+
+
+def test_s15_the_tools_get_at_least_one_thread(tools_site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stand-in for bulkloader aborts when it is told to use none, as the real one does."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0}, raising=False)
+    tools_site.make(1)
+    assert tools_site.run("--import-only").code == 0
