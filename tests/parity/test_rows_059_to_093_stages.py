@@ -10,16 +10,18 @@ import socket
 import stat
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from runarchive.artdaqdb.store import NewDocument, open_store
-from runarchive.config import load_config
+from runarchive.config import Validation, load_config
 from runarchive.ledger.state_files import read_failure_log
-from runarchive.model import RunState, Store
-from runarchive.ucondb.blob import unpack
+from runarchive.model import RunState, Store, Verdict
+from runarchive.ucondb.blob import pack, unpack
 from runarchive.ucondb.embedded import EmbeddedServer, open_client
+from runarchive.ucondb.validation import validate_blob
 from tests.archiver_site import Site
 from tests.http_faults import Fault, FaultyProxy, Message, corrupt_answer, lose_answer, pass_on
 
@@ -294,6 +296,21 @@ def test_row_084_and_d6_the_blob_is_read_back_and_a_mismatch_is_tried_again(site
     assert done.code == 0
     assert flipped
     assert site.states() == {1000: RunState.ARCHIVED}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "found"),
+    [
+        ("components: [a]\nconfig_name: b\nsbndaq_commit_or_version: c\n", ""),
+        ("sub_components: [a]\nconfig_name: b\nsbndaq_commit_or_version: c\n", "components is not in metadata.fcl"),
+        ("components: [a]\ncomponents: [a]\nconfig_name: b\nsbndaq_commit_or_version: c\n", "components is 2 times in"),
+    ],
+)
+def test_row_085_each_pattern_exactly_once_at_the_beginning_of_a_line(metadata: str, found: str) -> None:
+    blob = pack([("metadata.fcl", metadata.encode())], 1000, datetime.now(UTC))
+    result = validate_blob(blob, 1000, Validation().patterns)
+    assert result.verdict is (Verdict.FAIL if found else Verdict.PASS)
+    assert found in result.evidence
 
 
 def test_row_086_and_d5_a_blob_is_unpacked_to_files(site: Site, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -11,6 +12,7 @@ import sys
 import threading
 import tomllib
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +164,59 @@ def test_s3_and_d34_and_l20_mail_trouble_changes_neither_state_nor_exit_code_nor
     assert "e-mail about failed runs could not be sent" in done
     assert "it is tried again at the next start" in done
     assert len(list((site.work / "notifications").iterdir())) == 1
+
+
+class SlackApi(BaseHTTPRequestHandler):
+    """Slack's Web API as far as a message needs it; `received` keeps path, token and message of each call."""
+
+    received: list[tuple[str, str, dict[str, Any]]]
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.received.append((self.path, self.headers["Authorization"], body))
+        answer = b'{"ok": true}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Keep standard error clean."""
+
+
+@pytest.fixture
+def slack(site: Site) -> Iterator[list[tuple[str, str, dict[str, Any]]]]:
+    """A Slack that the site posts to."""
+    SlackApi.received = []
+    with ThreadingHTTPServer(("127.0.0.1", 0), SlackApi) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/api"
+        options = {"bot_token": "xoxb-the-token", "channel": "#run-archiver", "mention_users": "U1, U2"}
+        site.configure(reporting={"slack": {"enabled": True, "api_url": url, **options}})
+        yield SlackApi.received
+        server.shutdown()
+
+
+def test_row_098_and_d30_slack_hears_of_the_first_ten_runs_through_its_web_api(
+    site: Site, slack: list[tuple[str, str, dict[str, Any]]]
+) -> None:
+    runs = site.make(12)
+    for run in runs:
+        site.break_record(run)
+    done = site.run("--import-only")
+    assert done.code == 1
+    ((path, token, message),) = slack
+    assert (path, token) == ("/api/chat.postMessage", "Bearer xoxb-the-token")
+    assert message["channel"] == "#run-archiver"
+    header, facts, numbers = message["blocks"]
+    assert header["text"]["text"].endswith("Run Record Archiver Import Failures")
+    assert [field["text"].split(":*")[0] for field in facts["fields"]] == ["*Host", "*Time", "*Stage", "*Failed Runs"]
+    assert facts["fields"][3]["text"] == "*Failed Runs:*\n12"
+    shown = ", ".join(map(str, runs[:10]))
+    assert f"{shown}, ... (2 more)" in numbers["text"]["text"]
+    assert "<@U1> <@U2>" in message["text"]
+    assert "xoxb" not in done.out
+    assert "Slack about 12 failed runs was sent" in done
 
 
 def _close_all(server: socket.socket) -> None:
@@ -381,6 +436,11 @@ def test_row_113_and_l6_a_start_with_nothing_to_do_is_quick_and_asks_no_store_tw
     done = site.run("--incremental")
     assert done.messages.count("Import Stage: No new runs to import.") == 1
     assert "→ Processing" not in done
+    with site.archive() as archive:
+        archive.refresh()
+        health = archive.health()
+        assert health[Store.ARTDAQDB].message == "nothing changed"
+        assert health[Store.UCONDB].message.endswith(" new")
 
 
 def test_row_114_python_versions() -> None:
