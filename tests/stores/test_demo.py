@@ -35,9 +35,7 @@ def test_a_second_call_finds_nothing_to_do_and_more_runs_are_added(
     assert (more["runs"], more["imported"], more["failed"]) == (14, 2, 0)
 
 
-@pytest.mark.parametrize(
-    "name", ["a: b", "a #b", 'say "x"', "{x}", "-x", "%41", "back\\slash", "Ørsted", "x?y#z"]
-)
+@pytest.mark.parametrize("name", ["a: b", "a #b", 'say "x"', "{x}", "-x", "%41", "back\\slash", "Ørsted", "x?y#z"])
 def test_any_directory_will_do(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     place = tmp_path / name
     assert demo(place, 1, capsys)["verified"] == 1
@@ -83,6 +81,22 @@ def test_an_interrupted_demo_calls_nothing_failed_and_goes_on(
     assert answer["verified"] + answer["waiting"] < 80
     after = demo(tmp_path, 80, capsys)
     assert after["verified"] + after["waiting"] == 80
+
+
+def test_a_stage_that_stands_is_told_while_it_stands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    demo(tmp_path, 0, capsys)
+    config = tmp_path / "config.yaml"
+    config.write_text(config.read_text().replace("app:\n", "app:\n  disk_reserve_mb: 999999999\n"))
+    command = [sys.executable, "-m", "tui_archiver", "demo", "--headless", "--runs", "3", "--json", "--dir"]
+    with subprocess.Popen(
+        [*command, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        told = process.stderr.readline()
+        assert told.startswith("import stands: ")
+        assert told.endswith(" less than app.disk_reserve_mb 999999999; it goes on by itself\n")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == ExitCode.INTERRUPTED
 
 
 @pytest.mark.parametrize("cut", ["config.yaml", "conf"])

@@ -9,10 +9,10 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from runarchive.archive import Archive, JobKind, JobOptions
+from runarchive.archive import Archive, JobKind
 from runarchive.clean import clean
 from runarchive.cli.numbers import COUNT
-from runarchive.cli.opening import exit_code, graceful
+from runarchive.cli.opening import exit_code, run_job
 from runarchive.cli.output import emit, emit_json, talk
 from runarchive.cli.refusing import refuse_read_only
 from runarchive.errors import UsageError, cannot_write
@@ -120,8 +120,7 @@ def run(args: argparse.Namespace) -> int:
     began = time.monotonic()
     config = prepare_demo(args)
     with Archive.open(config, writable=True, actor="demo") as archive:
-        with graceful(archive):
-            outcome = archive.run_job(JobKind.ARCHIVE, None, JobOptions())
+        outcome = run_job(archive, JobKind.ARCHIVE)
         runs = archive.runs()
     archived = [run for run in runs if run.state is RunState.ARCHIVED and run.marks.ucondb is Mark.VERIFIED]
     waiting = [run for run in runs if run.state is RunState.WAITING]

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from runarchive.archive import Archive, JobKind, JobOptions
 from runarchive.cli.numbers import COUNT, SECONDS, number_of
-from runarchive.cli.opening import expand, graceful, open_archive, parse_runs, show_outcome, show_plan
+from runarchive.cli.opening import expand, open_archive, parse_runs, run_job, show_outcome, show_plan
 from runarchive.model import RunState
 
 
@@ -49,8 +49,7 @@ def run_kind(args: argparse.Namespace, kind: JobKind, options: JobOptions, *, wr
         if args.dry_run:
             return show_plan(archive.plan(kind, runs, options), args.json)
         before = archive.plan(kind, runs, options) if runs is not None else None
-        with graceful(archive):
-            outcome = archive.run_job(kind, runs, options)
+        outcome = run_job(archive, kind, runs, options)
         left_out = unclaimed(archive, {item.run for item in outcome.runs})
         held = before.held if before is not None else ()
         return show_outcome(outcome, held, args.json, left_out if kind is JobKind.VERIFY else None)

@@ -12,7 +12,17 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from runarchive.archive import Archive, Outcome, Plan, PlannedRun, RunOutcome, RunResult
+from runarchive.archive import (
+    Archive,
+    JobKind,
+    JobObserver,
+    JobOptions,
+    Outcome,
+    Plan,
+    PlannedRun,
+    RunOutcome,
+    RunResult,
+)
 from runarchive.clean import clean
 from runarchive.cli.output import emit, emit_json, talk
 from runarchive.cli.refusing import refuse_read_only
@@ -106,6 +116,26 @@ def graceful(archive: Archive) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+class _Telling(JobObserver):
+    """Says on standard error that a stage stands, so that nobody waits without knowing for what."""
+
+    def paused(self, stage: Stage, why: str) -> None:
+        """A stage stands."""
+        talk(f"{stage} stands: {clean(why)}; it goes on by itself")
+
+    def resumed(self, stage: Stage) -> None:
+        """A stage goes on."""
+        talk(f"{stage} goes on")
+
+
+def run_job(
+    archive: Archive, kind: JobKind, runs: Iterable[int] | None = None, options: JobOptions | None = None
+) -> Outcome:
+    """Do one job to its end, or until a signal asks to finish the runs in hand."""
+    with graceful(archive):
+        return archive.run_job(kind, runs, options, observer=_Telling())
 
 
 # --- as JSON
