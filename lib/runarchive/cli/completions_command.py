@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from runarchive.cli.main import NOUNS
-from runarchive.cli.output import emit
+from runarchive.cli.output import emit, emit_json
 from runarchive.errors import ExitCode
 
 
@@ -16,7 +16,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the completions; `source <(tui-archiver completions bash)`."""
-    emit({"bash": _bash, "zsh": _zsh, "fish": _fish}[args.shell]())
+    script = {"bash": _bash, "zsh": _zsh, "fish": _fish}[args.shell]()
+    if args.json:
+        emit_json({"shell": args.shell, "script": script})
+    else:
+        emit(script)
     return ExitCode.DONE
 
 

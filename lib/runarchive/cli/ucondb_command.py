@@ -195,7 +195,8 @@ def _serve(args: argparse.Namespace) -> int:
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stopped.set())
-    emit(server.start())
+    url = server.start()
+    emit_json({"url": url}) if args.json else emit(url)
     sys.stdout.flush()
     if not args.users and not read_only:
         talk("no --users: everybody may read, nobody may write")
