@@ -62,6 +62,11 @@ def test_put_list_and_get_on_a_url(run: Run, tmp_path: Path, blob: Path) -> None
         login = ("--user", "writer", "--password-file", password)
         assert run("ucondb", "list", *store)[:2] == (0, "")
         assert json.loads(run("--json", "ucondb", "list", *store)[1])["runs"] == []
+        mistyped = ("--url", server.url, "--folder", "ff", "--object", "o")
+        status, out, err = run("ucondb", "list", *mistyped)
+        assert (status, out, "there is no folder ff yet (the server has f)" in err) == (0, "", True)
+        assert "folder ff was not there and was made" in run("ucondb", "put", "1", blob, *mistyped, *login)[2]
+        assert json.loads(run("--json", "ucondb", "put", "2", blob, *mistyped, *login)[1])["made_folder"] is False
         assert run("ucondb", "put", "12000", blob, *store)[0] == 1
         status, out, _ = run("--json", "ucondb", "put", "12000", blob, *store, *login, "--tag", "a,b", "--tag", "c")
         assert (status, json.loads(out)["outcome"], json.loads(out)["tags"]) == (0, "stored", ["a,b", "c"])

@@ -80,8 +80,11 @@ def _list(args: argparse.Namespace) -> int:
     client = _client(args)
     try:
         listing = client.list_runs()
+        doubt = "" if listing.exists else client.doubt()
     finally:
         client.close()
+    if doubt:
+        talk(doubt)
     if args.json:
         emit_json({
             "store": client.uri,
@@ -150,10 +153,14 @@ def _put(args: argparse.Namespace) -> int:
         client.close()
     if args.json:
         version = _as_data(args.number, outcome.version) if outcome.version else {"run": args.number}
-        emit_json({"outcome": outcome.kind.value, "sha256": outcome.sha256, **version})
+        emit_json({
+            "outcome": outcome.kind.value, "sha256": outcome.sha256, "made_folder": outcome.made_folder, **version,
+        })
     else:
         was = "is there already, with this content" if outcome.kind is PutKind.SAME else "stored and read back"
         talk(f"run {args.number}: {was}")
+        if outcome.made_folder:
+            talk(f"folder {client.folder} was not there and was made")
     return ExitCode.DONE
 
 

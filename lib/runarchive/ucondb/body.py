@@ -31,12 +31,13 @@ class PutOutcome:
     """What a put found and did; `sha256` is that of the bytes it wanted to store.
 
     SAME: the server had this content already, "Packed on" lines apart. DIFFERENT: it holds other content under this
-    key, and nothing was written.
+    key, and nothing was written. `made_folder`: there was no such folder, and it was made for this.
     """
 
     kind: PutKind
     version: UconVersion | None
     sha256: str
+    made_folder: bool = False
 
 
 @dataclass(frozen=True, slots=True)

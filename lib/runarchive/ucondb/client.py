@@ -34,6 +34,7 @@ __all__ = ["Checksums", "Listing", "ListingCache", "PutKind", "PutOutcome", "Uco
 
 _MISSING_OBJECT = ("Object ", "Folder ")
 _MOST_NAMED = 5
+_URL_HINT = "correct ucon_db.server_url; it usually ends in /app"
 _NUMBER = re.compile(r"-?[0-9]{1,20}")
 _LISTING_PATIENCE = 6.0
 """Times the usual limit for a whole listing: version 3.9.7 needs 0.25 ms a version, perhaps before its first byte."""
@@ -88,7 +89,7 @@ class UconClient:
                 Code.BAD_ANSWER,
                 f"{self._transport.base} is no UconDB server: /version answers {status}",
                 Phase.CONNECT,
-                hint="correct ucon_db.server_url; it usually ends in /app",
+                hint=_URL_HINT,
             )
         return f"UconDB {text.strip()}"
 
@@ -332,9 +333,12 @@ class UconClient:
 
     def _refuse(self, status: int, text: str, phase: Phase, run: int | None) -> NoReturn:
         code = {401: Code.WRONG_PASSWORD, 403: Code.PERMISSION, 405: Code.PERMISSION}.get(status, Code.BAD_ANSWER)
-        if status == 404 and phase is not Phase.LIST:
+        hint = None
+        if status == 404 and phase is Phase.LIST:
+            hint = _URL_HINT
+        elif status == 404:
             code = Code.NOT_FOUND
-        raise self._failure(code, f"the server answers {status}: {message_of(text)}", phase, run)
+        raise self._failure(code, f"the server answers {status} {message_of(text)}".rstrip(), phase, run, hint)
 
     @staticmethod
     def _failure(

@@ -70,6 +70,7 @@ class Put:
         self._run = run
         self._data = data
         self._override = override
+        self._made_folder = False
         self._sent = sent
         self._query: Query = (
             ("folder", reader.folder),
@@ -98,7 +99,7 @@ class Put:
                 raise
             return done
 
-    def _attempt(self, *, may_make_folder: bool = True) -> PutOutcome:
+    def _attempt(self) -> PutOutcome:
         with self._body() as body:
             status, text = self._transport.write("put", self._query, self._counted(body), size=self._sums.size)
         if status == 200:
@@ -110,13 +111,14 @@ class Put:
                 raise self._failure(Code.BAD_ANSWER, "the server says that the run exists, and then that it does not")
             return there
         if status == 404 and "older not found" in message:
-            if not may_make_folder:
+            if self._made_folder:
                 raise self._failure(
                     Code.FOLDER_MISSING,
                     f"folder {self._reader.folder} was made and is not there: the server folds names to lower case",
                 )
             self._reader.create_folder()
-            return self._attempt(may_make_folder=False)
+            self._made_folder = True
+            return self._attempt()
         code = {403: Code.PERMISSION, 405: Code.PERMISSION, 413: Code.TOO_LARGE}.get(status, Code.BAD_ANSWER)
         raise self._failure(code, f"the server refuses the blob with {status}: {message}")
 
@@ -131,7 +133,7 @@ class Put:
                 f"{self._sums.size} bytes with adler32 {self._sums.adler32} were sent, the server stored "
                 f"{version.data_size} with {version.adler32}",
             )
-        return PutOutcome(PutKind.STORED, version, self._sums.sha256)
+        return PutOutcome(PutKind.STORED, version, self._sums.sha256, self._made_folder)
 
     def _look(self) -> PutOutcome | None:
         """What the server holds under our key, compared with what we want there; None when it holds nothing."""

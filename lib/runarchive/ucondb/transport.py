@@ -18,6 +18,7 @@ Query = tuple[tuple[str, str], ...]
 _UNAVAILABLE = (502, 503, 504)
 _LONGEST_MESSAGE = 300
 _HEADING = re.compile(r"<h3>(.*?)</h3>", re.DOTALL)
+_MARKUP = re.compile(r"<title>.*?</title>|<[^>]*>", re.DOTALL)
 _AGENT = {"User-Agent": "tui-archiver"}
 
 
@@ -30,7 +31,7 @@ def build_url(base: str, method: str, query: Query) -> str:
 def message_of(text: str) -> str:
     """The sentence in a server's error answer: the heading of an error page, or the text itself, shortened."""
     heading = _HEADING.search(text)
-    plain = html.unescape(heading[1]) if heading else re.sub(r"<[^>]*>", " ", text)
+    plain = html.unescape(heading[1] if heading else _MARKUP.sub(" ", text))
     return " ".join(plain.split())[:_LONGEST_MESSAGE]
 
 

@@ -53,7 +53,8 @@ class Users:
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise ArchiveError(Code.UNREADABLE_FILE, f"cannot read the users file {path}: {error}") from error
+            reason = getattr(error, "strerror", "") or "it is no UTF-8"
+            raise ArchiveError(Code.UNREADABLE_FILE, f"cannot read the users file {path}: {reason}") from error
         return cls(dict(_entries(path, lines)), lambda user, realm: None)
 
     def realm(self, *candidates: str) -> str:
@@ -71,7 +72,10 @@ def _entries(path: Path, lines: Iterable[str]) -> Iterable[tuple[tuple[str, str]
             continue
         fields = line.strip().split(":")
         if len(fields) != 3 or len(fields[2]) != 32 or not set(fields[2].lower()) <= set("0123456789abcdef"):
-            raise ArchiveError(Code.BAD_CONFIG, f"{path}, line {number}: not user:realm:HA1, as htdigest writes it")
+            raise ArchiveError(
+                Code.BAD_CONFIG, f"{path}, line {number}: not user:realm:HA1, as htdigest writes it",
+                hint="HA1 is the MD5 of user:realm:password, in hexadecimal",
+            )
         yield (fields[1], fields[0]), fields[2].lower()
 
 
