@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
 import time
@@ -13,7 +12,6 @@ from runarchive.ucondb.server import pages
 from runarchive.ucondb.server.body import BodyError, kept
 from runarchive.ucondb.server.http import (
     BYTES,
-    CSV,
     EXTRA_HEADERS,
     HTML,
     JSON,
@@ -26,8 +24,10 @@ from runarchive.ucondb.server.http import (
     application_error,
     bad_request,
     blob_headers,
+    json_list,
     json_text,
     metadata,
+    names_text,
     not_found,
     redirect,
     text,
@@ -47,7 +47,6 @@ from runarchive.ucondb.server.users import Guard, Judgement, Users
 
 Start = Callable[[str, list[tuple[str, str]]], Any]
 _log = logging.getLogger("runarchive.ucondb.server")
-_BATCH = 500
 _TOO_MANY_DIGITS = 19
 _LARGEST_QUESTION = 16 << 20
 
@@ -144,13 +143,13 @@ class UconApp:
     def _folders(self, request: Request) -> Response:
         namespace = request.one("namespace")
         names = self.storage.folders((namespace or DEFAULT_NAMESPACE).lower())
-        return _names(request, [f"{namespace}.{name}" if namespace else name for name in names], EXTRA_HEADERS)
+        return names_text(request, [f"{namespace}.{name}" if namespace else name for name in names], EXTRA_HEADERS)
 
     def _objects(self, request: Request) -> Response:
-        return _names(request, self.storage.objects(self._folder(request)))
+        return names_text(request, self.storage.objects(self._folder(request)))
 
     def _tags(self, request: Request) -> Response:
-        return _names(request, self.storage.tags(self._folder(request)))
+        return names_text(request, self.storage.tags(self._folder(request)))
 
     def _versions(self, request: Request) -> Response:
         folder = self._folder(request)
@@ -160,7 +159,7 @@ class UconApp:
         found = self.storage.versions(
             folder, object_name, now if tv is None else tv, request.moment("tr", now), request.moment("tr_since", now)
         )
-        return Response("200 OK", JSON, _json_list(found, folder.qualified))
+        return Response("200 OK", JSON, json_list(found, folder.qualified))
 
     def _lookup_versions(self, request: Request) -> Response:
         request = request.with_path_arguments()
@@ -371,21 +370,6 @@ class UconApp:
         if size is None:
             raise not_found("Data")
         return Response("200 OK", BYTES, self.storage.data(folder, data_key, size), size, headers)
-
-
-def _names(request: Request, names: list[str], headers: Headers = ()) -> Response:
-    if request.one("format") == "csv":
-        return text("\n".join(["Name", *names]), content_type=CSV, headers=headers)
-    return json_text(names, headers)
-
-
-def _json_list(versions: Iterator[StoredVersion], folder: str) -> Iterator[bytes]:
-    """A JSON list, sent while it is read from the database."""
-    start = b"["
-    while batch := list(itertools.islice(versions, _BATCH)):
-        yield start + json.dumps([metadata(version, folder) for version in batch])[1:-1].encode()
-        start = b", "
-    yield b"]" if start == b", " else b"[]"
 
 
 def _list(names: str | None) -> tuple[str, ...]:

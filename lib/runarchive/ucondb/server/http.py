@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import html
+import itertools
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -30,6 +31,7 @@ EXTRA_HEADERS = (
 
 _REFUSED = re.compile(r"[<'>\\|\x00-\x1f\x7f]")
 _REFUSED_IN_PATH = re.compile(r"[<'>\\|\x00-\x1f\x7f\";]")
+_BATCH = 500
 _LAST_MOMENT = 200_000_000_000.0
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -257,3 +259,19 @@ def blob_headers(version: StoredVersion, folder: str) -> Headers:
         ("X-UConDB-metadata", json.dumps(metadata(version, folder))),
         ("X-UConDB-metadata-format", "text/json"),
     )
+
+
+def names_text(request: Request, names: list[str], headers: Headers = ()) -> Response:
+    """Names as JSON, or as CSV where the request asks for it."""
+    if request.one("format") == "csv":
+        return text("\n".join(["Name", *names]), content_type=CSV, headers=headers)
+    return json_text(names, headers)
+
+
+def json_list(versions: Iterator[StoredVersion], folder: str) -> Iterator[bytes]:
+    """A JSON list, sent while it is read from the database."""
+    start = b"["
+    while batch := list(itertools.islice(versions, _BATCH)):
+        yield start + json.dumps([metadata(version, folder) for version in batch])[1:-1].encode()
+        start = b", "
+    yield b"]" if start == b", " else b"[]"

@@ -25,7 +25,7 @@ from runarchive.ucondb.server.lobby import Lobby
 
 THREADS = 64
 """Below the 100 connections that a PostgreSQL takes: each thread may come to hold one."""
-_FEWEST_WAITING = 100
+_MOST_WAITING = 4096
 _log = logging.getLogger("runarchive.ucondb.server")
 
 
@@ -117,7 +117,8 @@ class _Server(wsgi.Server):
 
 def _most_waiting() -> int:
     """Half of the files that this process may open."""
-    return max(_FEWEST_WAITING, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MOST_WAITING if files == resource.RLIM_INFINITY else min(_MOST_WAITING, files // 2)
 
 
 class RunningServer:
