@@ -20,6 +20,7 @@ _HEAD_SECONDS = 10.0
 _SEND_SECONDS = 30.0
 _SILENT_SECONDS = 30.0
 _RECEIVED_AT_ONCE = 1 << 17
+_FAIR_SHARE = 1 << 20
 _SENT_AT_ONCE = 1 << 16
 _LONGEST_QUESTION = 1 << 20
 """Anybody may ask; a question of up to this many bytes is waited for without a thread."""
@@ -48,25 +49,14 @@ class Source:
     `ahead` has come and is not read yet. Reading waits until `deadline` (monotonic), then raises TimeoutError.
     """
 
-    bytes_read = 0
-
     def __init__(self, sock: Any) -> None:
         self._socket = sock
         self.ahead = bytearray()
         self.deadline = 0.0
-        self.closed = False
 
     def read1(self, size: int = _RECEIVED_AT_ONCE) -> bytes:
         """At most `size` bytes, as soon as there are any; none at the end."""
         return self._taken(size) if self.ahead else self._receive(size)
-
-    def read(self, size: int) -> bytes:
-        """`size` bytes, or those before the end."""
-        pieces = []
-        while size and (piece := self.read1(size)):
-            pieces.append(piece)
-            size -= len(piece)
-        return b"".join(pieces)
 
     def readline(self, size: int = LONGEST_HEADERS) -> bytes:
         """One line with its line feed, cut at `size` bytes."""
@@ -78,8 +68,7 @@ class Source:
         return self._taken(end or size)
 
     def close(self) -> None:
-        """Read no more."""
-        self.closed = True
+        """Nothing: the connection closes its socket."""
 
     def _receive(self, size: int) -> bytes:
         left = self.deadline - time.monotonic()
@@ -97,17 +86,14 @@ class Source:
 class Sink:
     """What goes out, in few and large pieces; raises TimeoutError for a client that takes it too slowly."""
 
-    bytes_written = 0
-
     def __init__(self, sock: Any) -> None:
         self._socket = sock
         self._kept = b""
-        self._since = time.monotonic()
-        self._sent = 0
+        self.begin()
 
     def begin(self) -> None:
         """An answer begins, with its own time limit."""
-        self._since, self._sent = time.monotonic(), 0
+        self._sent, self._seconds = 0, 0.0
 
     def write(self, data: bytes) -> None:
         """Send the bytes, now or together with those that follow."""
@@ -118,10 +104,12 @@ class Sink:
     def flush(self) -> None:
         """Send what was kept."""
         kept, self._kept = self._kept, b""
-        if time.monotonic() - self._since > _SEND_SECONDS + self._sent / SLOWEST_BYTES_A_SECOND:
+        if self._seconds > _SEND_SECONDS + self._sent / SLOWEST_BYTES_A_SECOND:
             raise TimeoutError(f"{self._sent} bytes were taken too slowly")
         self._socket.settimeout(_SEND_SECONDS)
+        began = time.monotonic()
         self._socket.sendall(kept)
+        self._seconds += time.monotonic() - began
         self._sent += len(kept)
 
 
@@ -200,14 +188,19 @@ class Connection(HTTPConnection):
         return self._say_goodbye()
 
     def advance(self) -> Step:
-        """Take what has come, without waiting for more."""
+        """Take what has come, but no more than a fair share of it, and without waiting."""
         self.socket.settimeout(0)
+        taken = 0
         try:
             while not self._has_request():
+                # What TLS has deciphered already does not show on the socket: it must be taken now.
+                if taken >= _FAIR_SHARE and not (isinstance(self.socket, ssl.SSLSocket) and self.socket.pending()):
+                    return Step.WAIT
                 piece = self.socket.recv(_RECEIVED_AT_ONCE)
                 if not piece:
                     return Step.READY if self._needed else Step.END
                 self._take(piece)
+                taken += len(piece)
         except _NOTHING_NOW:
             return Step.WAIT
         except OSError:
@@ -225,7 +218,9 @@ class Connection(HTTPConnection):
         """Send what is left to send, and close."""
         with contextlib.suppress(OSError):
             self.wfile.flush()
-        super().close()
+        with contextlib.suppress(OSError):
+            super().close()
+        self.socket.close()
 
     def _start_over(self) -> None:
         self._heard = bool(self.rfile.ahead)

@@ -16,7 +16,7 @@ _TICK_SECONDS = 0.5
 class Lobby:
     """Any number of connections, watched by one thread; those that are ready are handed to `serve`.
 
-    Above `most` connections the one whose time runs out first makes room.
+    Above `most` connections those whose time runs out first make room.
     """
 
     def __init__(self, serve: Callable[[Connection], None], most: int) -> None:
@@ -25,11 +25,11 @@ class Lobby:
         self._selector = selectors.DefaultSelector()
         self._guests: set[Connection] = set()
         self._lock = threading.Lock()
-        self._closing = False
+        self._is_closing = False
         self._last_moment = 0.0
         self._bell, self._ring = socket.socketpair()
         self._selector.register(self._bell, selectors.EVENT_READ)
-        self._thread = threading.Thread(target=self._run, name="ucondb-server-lobby", daemon=True)
+        self._thread = threading.Thread(target=self._watch, name="ucondb-server-lobby", daemon=True)
 
     def open(self) -> None:
         """Begin to watch."""
@@ -38,55 +38,25 @@ class Lobby:
     def admit(self, connection: Connection) -> None:
         """Hand over a connection that is new or has been served; safe from any thread."""
         step = connection.advance()
-        if step is Step.WAIT:
-            self._keep(connection)
-        else:
+        if step is not Step.WAIT:
             self._let_go(connection, step)
+        elif not self._keep(connection):
+            connection.close()
 
     def close(self, seconds: float) -> None:
         """Close every connection that waits; a request that has begun to come has this long to come to its end."""
         with self._lock:
-            self._closing = True
+            self._is_closing = True
             self._last_moment = time.monotonic() + seconds
-            self._close_all_but(lambda guest: guest.is_asking)
         self._ring.close()
         self._thread.join()
-        with self._lock:
-            self._close_all_but(lambda guest: False)
-            self._selector.close()
-            self._bell.close()
 
-    def _keep(self, connection: Connection) -> None:
+    def _keep(self, connection: Connection) -> bool:
         with self._lock:
-            if self._closing:
-                connection.close()
-                return
-            if len(self._guests) >= self._most:
-                self._show_out(min(self._guests, key=lambda guest: guest.deadline))
-            self._guests.add(connection)
-            self._selector.register(connection.socket, selectors.EVENT_READ, connection)
-
-    def _run(self) -> None:
-        looked = time.monotonic()
-        while not self._closing or (self._guests and time.monotonic() < self._last_moment):
-            for key, _ in self._selector.select(_TICK_SECONDS):
-                if key.data is None:
-                    self._selector.unregister(self._bell)
-                else:
-                    self._advance(key.data)
-            if time.monotonic() - looked > _TICK_SECONDS:
-                looked = time.monotonic()
-                self._show_out_the_late(looked)
-
-    def _advance(self, connection: Connection) -> None:
-        with self._lock:
-            if connection not in self._guests:
-                return
-            step = connection.advance()
-            if step is Step.WAIT:
-                return
-            self._forget(connection)
-        self._let_go(connection, step)
+            if not self._is_closing:
+                self._guests.add(connection)
+                self._selector.register(connection.socket, selectors.EVENT_READ, connection)
+            return not self._is_closing
 
     def _let_go(self, connection: Connection, step: Step) -> None:
         if step is Step.READY:
@@ -94,20 +64,43 @@ class Lobby:
         else:
             connection.close()
 
-    def _show_out_the_late(self, now: float) -> None:
-        with self._lock:
-            for connection in [guest for guest in self._guests if guest.deadline < now]:
-                self._show_out(connection)
+    # --- what only the watching thread does: no other takes a connection away from here
 
-    def _show_out(self, connection: Connection) -> None:
-        self._forget(connection)
-        connection.expire()
+    def _watch(self) -> None:
+        looked = time.monotonic()
+        while not self._is_closing or (self._guests and time.monotonic() < self._last_moment):
+            for key, _ in self._selector.select(_TICK_SECONDS):
+                if key.data is None:
+                    self._selector.unregister(self._bell)
+                else:
+                    self._advance(key.data)
+            now = time.monotonic()
+            if now - looked > _TICK_SECONDS or self._is_closing or len(self._guests) > self._most:
+                looked = now
+                self._show_out(now)
+        for guest in list(self._guests):
+            self._forget(guest)
+            guest.close()
+        self._selector.close()
+        self._bell.close()
 
-    def _close_all_but(self, stays: Callable[[Connection], bool]) -> None:
-        for connection in [guest for guest in self._guests if not stays(guest)]:
+    def _advance(self, connection: Connection) -> None:
+        step = connection.advance()
+        if step is not Step.WAIT:
             self._forget(connection)
-            connection.close()
+            self._let_go(connection, step)
+
+    def _show_out(self, now: float) -> None:
+        """Those whose time has run out; those who ask nothing when this is the end; the first of too many."""
+        with self._lock:
+            guests = sorted(self._guests, key=lambda guest: guest.deadline)
+        too_many = len(guests) - self._most
+        for place, guest in enumerate(guests):
+            if guest.deadline < now or place < too_many or (self._is_closing and not guest.is_asking):
+                self._forget(guest)
+                guest.expire()
 
     def _forget(self, connection: Connection) -> None:
-        self._guests.discard(connection)
-        self._selector.unregister(connection.socket)
+        with self._lock:
+            self._guests.discard(connection)
+            self._selector.unregister(connection.socket)
