@@ -9,7 +9,7 @@ import pytest
 
 from runarchive.cli.main import NOUNS
 
-HEAVY = ("textual", "rich", "pymongo", "bson", "urllib3", "psycopg2", "cheroot", "watchfiles")
+HEAVY = ("textual", "rich", "pymongo", "bson", "requests", "psycopg2", "cheroot", "watchfiles")
 
 
 def loaded_by(*words: str) -> set[str]:

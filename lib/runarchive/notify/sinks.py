@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import socket
 from collections.abc import Mapping
@@ -110,19 +109,16 @@ class SlackSink:
         self._timeout = timeout
 
     def send(self, alarm: Alarm) -> None:
-        """Post one message; a proxy that the environment names is used."""
-        from http.client import HTTPException
-        from urllib.request import Request, urlopen
+        """Post one message."""
+        import requests
 
-        request = Request(
-            f"{self._config.api_url.rstrip('/')}/chat.postMessage",
-            json.dumps(self.message(alarm)).encode(),
-            {"Authorization": f"Bearer {self._config.bot_token}", "Content-Type": "application/json; charset=utf-8"},
-        )
+        url = f"{self._config.api_url.rstrip('/')}/chat.postMessage"
+        headers = {"Authorization": f"Bearer {self._config.bot_token}"}
         try:
-            with urlopen(request, timeout=self._timeout) as answer:
-                result: Any = json.load(answer)
-        except (OSError, HTTPException, ValueError) as error:
+            answer = requests.post(url, json=self.message(alarm), headers=headers, timeout=self._timeout)
+            answer.raise_for_status()
+            result: Any = answer.json()
+        except (requests.RequestException, ValueError) as error:
             raise SinkError(f"Slack does not answer: {type(error).__name__}") from error
         if not isinstance(result, dict) or not result.get("ok"):
             reason = result.get("error", "unknown") if isinstance(result, dict) else "unknown"

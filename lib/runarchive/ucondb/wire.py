@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ssl
+import threading
 import time
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
 from urllib.parse import SplitResult, urlsplit
 
+import requests
 import urllib3
+from requests.adapters import HTTPAdapter
 
 from runarchive.errors import ArchiveError, Code, ConfigError
 from runarchive.model import Phase, Store
@@ -22,7 +26,7 @@ _CHUNK = 1 << 18
 _LARGEST_TEXT = 64 << 20
 _SLOWEST_BYTES_A_SECOND = 10_000
 _LONGEST_MESSAGE = 300
-_KEPT_OPEN = 32
+_UNREACHABLE = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.LocationValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +49,19 @@ class Answer:
         return data.decode("utf-8", "replace")
 
 
+class _Adapter(HTTPAdapter):
+    """Connections with our own TLS settings: the system's certificates, or those of `ucon_db.ca_file`."""
+
+    def __init__(self, context: ssl.SSLContext | None) -> None:
+        self._context = context
+        super().__init__(pool_connections=1, pool_maxsize=1)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs, ssl_context=self._context, blocksize=_CHUNK)
+
+
 class Wire:
-    """Exchanges with one server, from any thread, over connections that are kept open.
+    """Exchanges with one server, from any thread; each thread keeps a connection of its own open.
 
     `timeout` is in seconds: for connecting, and for each wait for the server. `verify` is True, False, or a file of
     certificates to trust; `client_cert` a PEM file, or a pair of certificate and key file. Nothing is taken from the
@@ -64,14 +79,21 @@ class Wire:
         parts = _checked_url(server_url)
         self.base = server_url.rstrip("/")
         self.timeout = timeout
-        encrypted = {"ssl_context": _tls_context(verify, client_cert)} if parts.scheme == "https" else {}
-        self._pool = urllib3.connection_from_url(
-            f"{parts.scheme}://{parts.netloc}", maxsize=_KEPT_OPEN, blocksize=_CHUNK, retries=False, **encrypted
-        )
+        self._origin = f"{parts.scheme}://{parts.netloc}"
+        self._verify = verify
+        self._context = _tls_context(verify, client_cert) if parts.scheme == "https" else None
+        self._local = threading.local()
+        # Weak: the session of a thread that has ended goes with it.
+        self._sessions: weakref.WeakSet[requests.Session] = weakref.WeakSet()
+        self._lock = threading.Lock()
 
     def close(self) -> None:
-        """Close the connections, for good."""
-        self._pool.close()
+        """Close the connections of all threads."""
+        with self._lock:
+            for session in list(self._sessions):
+                session.close()
+            self._sessions.clear()
+        self._local = threading.local()
 
     @contextmanager
     def exchange(
@@ -83,30 +105,44 @@ class Wire:
         `patience` times the usual time limit is given to a call that is slow by nature.
         """
         seconds = self.timeout * patience
-        if method != "GET":
-            headers = {**headers, "Content-Length": str(size)}
-        limits = urllib3.Timeout(connect=min(self.timeout, _CONNECT_SECONDS), read=seconds)
         with self._failures(phase, seconds):
-            response = self._pool.urlopen(
-                method, target, body if size else None, headers, redirect=False, assert_same_host=False,
-                timeout=limits, preload_content=False, decode_content=False,
+            session = self._session()
+            data = None if method == "GET" else body if size else b""
+            request = session.prepare_request(requests.Request(method, self._origin, headers=dict(headers), data=data))
+            # As it is: the digest was made over this very target.
+            request.url = self._origin + target
+            if data is not None:
+                request.headers["Content-Length"] = str(size)
+            limits = (min(self.timeout, _CONNECT_SECONDS), seconds)
+            response = session.send(
+                request, stream=True, timeout=limits, verify=self._verify, allow_redirects=False
             )
-            try:
+            with response:
                 too_long = self.failure(Code.BAD_ANSWER, "answers more text than a sensible answer has", phase)
-                pieces = self._pieces(response, phase, seconds)
-                yield Answer(response.status, response.reason or "", response.headers, pieces, too_long)
-            finally:
-                # One that was read to its end is in the pool again by now.
-                response.close()
+                pieces = self._pieces(response.raw, phase, seconds)
+                yield Answer(response.status_code, response.reason, response.headers, pieces, too_long)
 
     def failure(self, code: Code, what: str, phase: Phase) -> ArchiveError:
         """A failure of this server; `what` goes on after its name."""
         return ArchiveError(code, f"the UconDB server at {self.base} {what}", store=Store.UCONDB, phase=phase)
 
-    def _pieces(self, response: urllib3.BaseHTTPResponse, phase: Phase, seconds: float) -> Iterator[bytes]:
+    def _session(self) -> requests.Session:
+        """This thread's session."""
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = requests.Session()
+            session.trust_env = False
+            session.headers.clear()
+            session.mount(self._origin, _Adapter(self._context))
+            self._local.session = session
+            with self._lock:
+                self._sessions.add(session)
+        return session
+
+    def _pieces(self, raw: urllib3.BaseHTTPResponse, phase: Phase, seconds: float) -> Iterator[bytes]:
         start = time.monotonic()
         received = 0
-        while piece := response.read1(_CHUNK):
+        while piece := raw.read1(_CHUNK, decode_content=False):
             received += len(piece)
             taken = time.monotonic() - start
             if taken > seconds + received / _SLOWEST_BYTES_A_SECOND:
@@ -115,26 +151,26 @@ class Wire:
 
     @contextmanager
     def _failures(self, phase: Phase, seconds: float) -> Iterator[None]:
-        """What urllib3 raises while sending and while reading, in our words."""
+        """What requests and urllib3 raise while sending and while reading, in our words."""
         try:
             yield
-        except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.LocationValueError) as error:
-            said = _said(list(_causes(error))[-1])
-            raise self.failure(Code.CONNECTION_REFUSED, f"cannot be reached: {said}", Phase.CONNECT) from error
-        except urllib3.exceptions.ConnectTimeoutError as error:
+        except requests.ConnectTimeout as error:
             raise self.failure(Code.TIMEOUT, "does not answer: connecting timed out", Phase.CONNECT) from error
-        except urllib3.exceptions.TimeoutError as error:
+        except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
             raise self.failure(Code.TIMEOUT, f"gives no answer in {seconds:g} s", phase) from error
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise self._told_apart(error, phase) from error
 
     def _told_apart(self, error: BaseException, phase: Phase) -> ArchiveError:
         causes = list(_causes(error))
+        said = _said(causes[-1])
         for cause in causes:
             if isinstance(cause, ssl.SSLError) and _about_certificates(cause):
                 what = f"and we do not agree on certificates: {_said(cause)}"
                 return self.failure(Code.BAD_CERTIFICATE, what, Phase.CONNECT)
-        return self.failure(Code.CONNECTION_CUT, f"broke off: {_said(causes[-1])}", phase)
+            if isinstance(cause, _UNREACHABLE):
+                return self.failure(Code.CONNECTION_REFUSED, f"cannot be reached: {said}", Phase.CONNECT)
+        return self.failure(Code.CONNECTION_CUT, f"broke off: {said}", phase)
 
 
 def _about_certificates(error: ssl.SSLError) -> bool:

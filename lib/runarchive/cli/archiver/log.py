@@ -136,7 +136,7 @@ def set_up(level: str, log_file: Path | None, *, quiet: bool = False) -> None:
         root.removeHandler(handler)
         handler.close()
     root.setLevel(level)
-    for noisy in ("urllib3", "pymongo", "cheroot"):
+    for noisy in ("urllib3", "requests", "pymongo", "cheroot"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     formatter = logging.Formatter(FORMAT)
     if not quiet:
