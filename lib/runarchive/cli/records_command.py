@@ -91,6 +91,8 @@ class Finding:
 
 
 def _check(args: argparse.Namespace) -> int:
+    from runarchive.records_dir import clean_name
+
     runs = 0
     bad = False
     findings: list[Finding] = []
@@ -102,7 +104,7 @@ def _check(args: argparse.Namespace) -> int:
                 findings.append(finding)
                 if not args.json:
                     place = f"{finding.where}/{finding.name}" if finding.name else finding.where
-                    emit(f"{finding.kind:11} {printable(place)}: {printable(finding.reason)}")
+                    emit(f"{finding.kind:11} {clean_name(place)}: {clean_name(finding.reason)}")
     if args.json:
         emit_json({"runs": runs, "findings": [_jsonable(asdict(finding)) for finding in findings]})
     else:
@@ -111,14 +113,9 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _jsonable(row: dict[str, object]) -> dict[str, object]:
-    return {key: printable(value) if isinstance(value, str) else value for key, value in row.items()}
+    from runarchive.records_dir import clean_name
 
-
-def printable(text: str) -> str:
-    """The text fit for a terminal and for JSON: no control characters, no lone surrogates."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode("ascii") for char in text
-    )
+    return {key: clean_name(value) if isinstance(value, str) else value for key, value in row.items()}
 
 
 def _examine(directory: Path) -> Iterator[tuple[int, Finding | None]]:

@@ -172,9 +172,9 @@ class _Converter:
             reason, text = _document(data)
             if reason:
                 self.refused.append((name, reason))
-            else:
-                accepted[name] = text
-            if not reason and parse(text).swallowed:
+                continue
+            accepted[name] = text
+            if "#include" in text and parse(text).swallowed:
                 self.problems.append(f"{name}: artdaqDB loses the text behind an `#include`; originals has it")
         for name, entity in entity_names(accepted, self.entities).items():
             self.entities[entity] = accepted[name]

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from runarchive.fhicl.convert_text import (
     Entries,
     decode,
-    inside_quotes,
     key_of,
     lines_of,
     quote,
     sequence,
+    unquoted,
     value_of,
     without_comment,
 )
@@ -49,9 +49,7 @@ class _Block:
 
 def _plain(value: str) -> str:
     """A block's value: one word or a quoted string, without a comment behind it."""
-    value = without_comment(value)
-    bare = inside_quotes(value)
-    return value if bare is None else bare
+    return unquoted(without_comment(value))
 
 
 def _blocks(lines: Iterable[str]) -> Iterator[tuple[str, _Block | tuple[str, str]]]:

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from runarchive.fhicl.convert_text import (
     Entries,
     decode,
-    inside_quotes,
-    is_number,
     key_of,
     lines_of,
     list_of,
     quote,
     rc_key_of,
     sequence,
+    unquoted,
+    value_of,
     without_comment,
 )
 
@@ -54,15 +54,11 @@ def _settings(lines: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _setting(value: str) -> str:
-    if is_number(value):
-        return value
+    """A value as FHiCL; here a list may lack its end."""
     if value.lower() in ("true", "false"):
         return value.lower()
     listed = list_of(value) if value.startswith("[") else None
-    if listed is not None:
-        return listed
-    bare = inside_quotes(value)
-    return quote(value if bare is None else bare)
+    return value_of(value) if listed is None else listed
 
 
 def convert_environment(data: bytes) -> str:
@@ -177,8 +173,7 @@ def rc_info(data: bytes) -> tuple[tuple[str, str], ...]:
         text = line.strip()
         name, colon, value = text.partition(":")
         if text and colon and name.strip() and not text.startswith("#"):
-            bare = inside_quotes(value.strip())
-            found.append((rc_key_of(name), quote(value.strip() if bare is None else bare)))
+            found.append((rc_key_of(name), quote(unquoted(value.strip()))))
     return tuple(found)
 
 

@@ -116,10 +116,10 @@ def is_number(text: str) -> bool:
     return _NUMBER.fullmatch(text) is not None
 
 
-def inside_quotes(text: str) -> str | None:
-    """What stands between one pair of double quotes around the whole value, or None; `\\"` is a quote in it."""
+def unquoted(text: str) -> str:
+    """The value without one pair of double quotes around all of it; between them `\\"` is a quote."""
     match = _QUOTED.fullmatch(text)
-    return match.group(1).replace('\\"', '"') if match else None
+    return match.group(1).replace('\\"', '"') if match else text
 
 
 def value_of(text: str) -> str:
@@ -130,8 +130,7 @@ def value_of(text: str) -> str:
         listed = list_of(text)
         if listed is not None:
             return listed
-    bare = inside_quotes(text)
-    return quote(text if bare is None else bare)
+    return quote(unquoted(text))
 
 
 def list_of(text: str) -> str | None:

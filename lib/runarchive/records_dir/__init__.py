@@ -5,7 +5,7 @@ from __future__ import annotations
 from runarchive.fhicl.originals import FileKind, OriginalFile
 from runarchive.fhicl.times import RunTimes, parse_date, run_times
 from runarchive.records_dir.make import MadeRun, Outcome, Size, make_records
-from runarchive.records_dir.read import RunRecord, newest_mtime_ns, read_record, whole
+from runarchive.records_dir.read import RunRecord, clean_name, newest_mtime_ns, read_record, whole
 from runarchive.records_dir.restore import differences, restore_record
 from runarchive.records_dir.scan import Scan, run_of_directory, scan_records
 
@@ -18,6 +18,7 @@ __all__ = [
     "RunTimes",
     "Scan",
     "Size",
+    "clean_name",
     "differences",
     "make_records",
     "newest_mtime_ns",

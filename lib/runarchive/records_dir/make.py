@@ -101,7 +101,8 @@ def make_records(
     live = (max(1, runs // 40) if runs >= 5 else 0) if in_progress is None else in_progress
     last = first + runs - 1
     began = None if until is None else until - timedelta(seconds=last * _SECONDS_A_RUN)
-    maker = _Maker(seed, components or _SHAPES[size].components, size, experiment, began)
+    recipe = _Recipe(seed, components or _SHAPES[size].components, size, experiment)
+    maker = _Maker(recipe, began)
     try:
         out.mkdir(parents=True, exist_ok=True)
         return tuple(maker.make(out, run, run >= first + runs - live) for run in range(first, first + runs))
@@ -110,16 +111,23 @@ def make_records(
 
 
 @dataclass(frozen=True, slots=True)
-class _Maker:
+class _Recipe:
+    """What decides the files of a configuration, beside its name."""
+
     seed: int
     components: int
     size: Size
     experiment: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    recipe: _Recipe
     began: datetime | None
 
     def make(self, out: Path, run: int, live: bool) -> MadeRun:
         """Write one run record unless it is there."""
-        random = Random(f"{self.seed}/{run}")
+        random = Random(f"{self.recipe.seed}/{run}")
         outcome = Outcome.IN_PROGRESS if live else _outcome(random)
         configuration = self._configuration(run)
         path = out / str(run)
@@ -127,11 +135,11 @@ class _Maker:
             attempt = self._attempt(run)
             start = attempt + timedelta(seconds=random.randrange(40, 200))
             stop = start + timedelta(seconds=random.randrange(300, _SECONDS_A_RUN - 240))
-            files = dict(_configured(self.seed, self.components, self.size, self.experiment, configuration))
+            files = dict(_configured(self.recipe, configuration))
             files["metadata.txt"] = made_text.metadata(
                 configuration,
-                _processes(self.seed, self.components, self.size, self.experiment, configuration),
-                _install(self.experiment),
+                _processes(self.recipe, configuration),
+                _install(self.recipe.experiment),
                 attempt,
                 None if outcome is Outcome.DIED_AT_START else start,
                 stop if outcome is Outcome.STOPPED else None,
@@ -147,8 +155,8 @@ class _Maker:
         return _EPOCH + timedelta(seconds=run * _SECONDS_A_RUN % _HISTORY)
 
     def _configuration(self, run: int) -> str:
-        block = Random(f"{self.seed}/block/{run // _RUNS_A_CONFIGURATION}")
-        return block.choice(_CONFIGURATIONS[self.experiment])
+        block = Random(f"{self.recipe.seed}/block/{run // _RUNS_A_CONFIGURATION}")
+        return block.choice(_CONFIGURATIONS[self.recipe.experiment])
 
 
 def _outcome(random: Random) -> Outcome:
@@ -192,11 +200,12 @@ def _install(experiment: str) -> str:
 
 
 @lru_cache(maxsize=64)
-def _processes(seed: int, components: int, size: Size, experiment: str, configuration: str) -> tuple[Process, ...]:
+def _processes(recipe: _Recipe, configuration: str) -> tuple[Process, ...]:
     """The processes of one configuration: board readers first, ranks in order."""
-    random = Random(f"{seed}/{experiment}/{configuration}/{components}")
+    experiment, components = recipe.experiment, recipe.components
+    random = Random(f"{recipe.seed}/{experiment}/{configuration}/{components}")
     labels = sorted(random.sample(_labels(experiment, components), components))
-    shape = _SHAPES[size]
+    shape = _SHAPES[recipe.size]
     others = [("EventBuilder", f"EventBuilder{number}") for number in range(1, shape.builders + 1)]
     others += [(kind, f"{kind}1") for kind in shape.extras]
     named = [("BoardReader", label) for label in labels] + others
@@ -246,25 +255,23 @@ def _icarus_labels() -> Iterator[str]:
 
 
 @lru_cache(maxsize=16)
-def _configured(
-    seed: int, components: int, size: Size, experiment: str, configuration: str
-) -> tuple[tuple[str, bytes], ...]:
+def _configured(recipe: _Recipe, configuration: str) -> tuple[tuple[str, bytes], ...]:
     """All files of a record that its configuration decides: everything but metadata.txt."""
-    processes = _processes(seed, components, size, experiment, configuration)
-    install = _install(experiment)
-    files = {f"{process.label}.fcl": _fhicl(seed, configuration, process, processes, size) for process in processes}
+    processes = _processes(recipe, configuration)
+    install = _install(recipe.experiment)
+    files = {f"{process.label}.fcl": _fhicl(recipe, configuration, process, processes) for process in processes}
     files["boot.txt"] = made_text.boot(processes, install, processes[-1].host)
     files["known_boardreaders_list.txt"] = made_text.known_boardreaders_list(processes)
     files["ranks.txt"] = made_text.ranks(processes)
-    files["environment.txt"] = made_text.environment(install, 1, experiment)
+    files["environment.txt"] = made_text.environment(install, 1, recipe.experiment)
     files["settings.txt"] = made_text.SETTINGS
     files["setup.txt"] = made_text.SETUP
     return tuple((name, text.encode()) for name, text in files.items())
 
 
-def _fhicl(seed: int, configuration: str, process: Process, processes: tuple[Process, ...], size: Size) -> str:
-    random = Random(f"{seed}/{configuration}/{process.label}")
-    target = int(_SHAPES[size].bytes_a_file * random.uniform(0.5, 1.5))
+def _fhicl(recipe: _Recipe, configuration: str, process: Process, processes: tuple[Process, ...]) -> str:
+    random = Random(f"{recipe.seed}/{configuration}/{process.label}")
+    target = int(_SHAPES[recipe.size].bytes_a_file * random.uniform(0.5, 1.5))
     source = f"/tmp/daq/tmp.{random.getrandbits(40):010x}"
     readers = [other.rank for other in processes if other.kind == "BoardReader"]
     builders = [other.rank for other in processes if other.kind == "EventBuilder"]
