@@ -10,16 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 _PARAMETER = re.compile(r'(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))\s*(?:,|$)')
-
+_OFFER = re.compile(r"(?:^|,)\s*digest\s", re.IGNORECASE)
 _ESCAPED = re.compile(r"\\(.)")
 
 
 def parse_parameters(text: str) -> dict[str, str]:
-    """The parameters of a digest header after the word `Digest`; a comma inside quotes belongs to its value."""
-    return {
-        match[1].lower(): match[3] if match[2] is None else _ESCAPED.sub(r"\1", match[2])
-        for match in _PARAMETER.finditer(text)
-    }
+    """The parameters after the word `Digest`, the first of each name; a comma inside quotes belongs to its value."""
+    given: dict[str, str] = {}
+    for match in _PARAMETER.finditer(text):
+        given.setdefault(match[1].lower(), match[3] if match[2] is None else _ESCAPED.sub(r"\1", match[2]))
+    return given
 
 
 def ha1(user: str, realm: str, password: str) -> str:
@@ -58,11 +58,10 @@ class Challenge:
     @classmethod
     def read(cls, header: str) -> Challenge | None:
         """The challenge of a WWW-Authenticate header; None when it asks for something else than an MD5 digest."""
-        kind, _, rest = header.partition(" ")
-        given = parse_parameters(rest)
+        offered = _OFFER.search(header)
+        given = parse_parameters(header[offered.end() :]) if offered else {}
         usable = (
-            kind.lower() == "digest"
-            and "nonce" in given
+            "nonce" in given
             and given.get("algorithm", "MD5").upper() == "MD5"
             and "auth" in [word.strip() for word in given.get("qop", "").split(",")]
         )
