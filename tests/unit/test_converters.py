@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from runarchive.fhicl.originals import FileKind, OriginalFile
 from runarchive.fhicl.parser import parse
 from runarchive.fhicl.printer import canonical
 from runarchive.fhicl.times import run_times
+from runarchive.records_dir import read_record
 from tests.fhicl_values import data_of, plain
 
 
@@ -228,3 +231,23 @@ def test_what_the_library_takes_and_never_gives_back_stays_in_originals() -> Non
     conversion = convert_record(files, 1)
     assert [entity for entity, _ in conversion.entities if entity in ("kinds", "a")] == ["a"]
     assert [name for name, _ in conversion.refused] == ["kinds.fcl"]
+
+
+def test_a_link_without_bytes_is_told_by_what_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "x.fcl").write_text("a: 1\n")
+    place = tmp_path / "5"
+    (place / "sub" / "deep").mkdir(parents=True)
+    (place / "empty.txt").touch()
+    for name, target in {
+        "in": "sub/deep",
+        "sub/up": "..",
+        "out": "../elsewhere",
+        "none": "gone",
+        "void": "empty.txt",
+    }.items():
+        (place / name).symlink_to(target)
+    told = dict(convert_record(read_record(place, 5).files, 5).refused)
+    assert told["in"] == told["sub/up"] == "a link to a directory of the record"
+    assert told["out"] == "a link to a directory elsewhere; the files in it are kept"
+    assert told["none"] == told["void"] == "a link to nothing, to an empty file, or to the record itself"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -133,9 +134,17 @@ class _Converter:
         if file.kind is FileKind.DIRECTORY:
             return False
         if file.kind is FileKind.LINK and not file.data:
-            self.refused.append((file.name, "a link to a directory, to nothing, or to an empty file"))
+            self.refused.append((file.name, f"a link to {self._behind(file)}"))
             return False
         return True
+
+    def _behind(self, link: OriginalFile) -> str:
+        directories = {file.name for file in self.files if file.kind is FileKind.DIRECTORY}
+        if f"{link.name}/" in directories:
+            return "a directory elsewhere; the files in it are kept"
+        if posixpath.normpath(posixpath.join(posixpath.dirname(link.name), link.target)) in directories:
+            return "a directory of the record"
+        return "nothing, to an empty file, or to the record itself"
 
     def _is_wanted(self, name: str) -> bool:
         return self.wanted is None or name in self.wanted
