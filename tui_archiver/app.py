@@ -137,7 +137,8 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
         self.news.hear(event for event in events if self.now() - event.at < FRESH)
         self.loaded = True
         if not self.memory.history and not events:
-            self.say("? explains every key; v marks a range, i imports it; :archive does all")
+            greeting = "? explains every key; v marks a range, i imports it; :archive does all"
+            self.news.hear([Event(0, self.now(), Severity.INFO, greeting)])
         self._catch_up()
         seconds = 1.0 if self.options.low_bandwidth else POLL_SECONDS
         self.poller = Poller(self, self.archive, revision, seconds)
@@ -385,7 +386,7 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
             self.exit(ExitCode.DONE)
             return
         running = [job for job in self.jobs.values() if job.state in ACTIVE]
-        lines = [f"{job.kind} {job.done + job.failed}/{job.total}" for job in running]
+        lines = [f"{job.kind} {job.done}/{job.total}" for job in running]
         question = ConfirmScreen("A job runs here. Finish its runs in hand and leave?", lines)
         self.push_screen(question, self._leave)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
+
+from rich.cells import cell_len, chop_cells, set_cell_size
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -62,6 +65,25 @@ def size_text(size: int) -> str:
 def number(value: int) -> str:
     """A count with its thousands apart."""
     return f"{value:,}".replace(",", " ")
+
+
+def wrapped(text: str, width: int, most: int) -> list[str]:
+    """Clean text in lines of at most `width` cells, at most so many; what is left over ends the last in an ellipsis."""
+    width = max(width, 10)
+    lines: list[str] = []
+    for word in re.findall(r"\S+\s*", text):
+        if lines and cell_len((lines[-1] + word).rstrip()) <= width:
+            lines[-1] += word
+            continue
+        while cell_len(word.rstrip()) > width:
+            head = chop_cells(word, width)[0]
+            lines.append(head)
+            word = word[len(head) :]
+        lines.append(word)
+    shown = [line.rstrip() for line in lines[:most]]
+    if len(lines) > most:
+        shown[-1] = set_cell_size(shown[-1], width - 1).rstrip() + "…"
+    return shown
 
 
 def ranges(numbers: Iterable[int], limit: int = 12) -> str:

@@ -201,7 +201,8 @@ class JobState(StrEnum):
 class Job:
     """One piece of work over many runs, as the ledger knows it, whichever process does it.
 
-    `rate` is in runs a second, `eta_seconds` None while it cannot be told; `owner` reads `user@host:pid`.
+    `done` counts the runs that are over, `failed` those among them that failed; `rate` is in runs a second,
+    `eta_seconds` None while it cannot be told; `owner` reads `user@host:pid`.
     """
 
     job: int

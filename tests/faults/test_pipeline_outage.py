@@ -176,6 +176,9 @@ def test_a_wrong_password_ends_migration_at_the_first_run_and_import_goes_on(sit
         assert {(run.result, run.state) for run in outcome.runs} == {(RunResult.HELD, RunState.IMPORTED)}
         attempts = [one for run in outcome.runs for one in archive.life(run.run).attempts if one.stage is Stage.MIGRATE]
         assert len(attempts) == 1
+        [job] = archive.jobs()
+        assert (job.done, job.failed) == (0, 0)
+        assert job.message.startswith("0 done, 0 failed, 6 left")
     site.configure(ucon_db={"writer_password": "secret-of-the-writer"})
     with Archive.open(site.config_file, writable=True) as archive:
         outcome = archive.run_job(JobKind.ARCHIVE)

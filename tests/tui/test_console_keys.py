@@ -18,7 +18,7 @@ from textual.widgets import Input
 from runarchive.archive import Changes, Comparison, FileComparison, LockHolder
 from runarchive.errors import ArchiveError, Code
 from runarchive.keymap import EVERYWHERE, KEYMAP
-from runarchive.model import Event, JobState, Mark, Marks, RunState, Severity, Store
+from runarchive.model import Event, Job, JobState, Mark, Marks, RunState, Severity, Store
 from tests.tui.console_help import console, press, screen_text, settled, until
 from tests.tui.stand_in import NOW, StandIn, made_runs
 from tui_archiver.app import ConsoleApp
@@ -447,6 +447,20 @@ async def test_failures_are_grouped_and_retried_as_a_group() -> None:
         runs = started[0][2]
         assert isinstance(runs, tuple)
         assert {archive.known[run].state for run in runs} == {RunState.FAILED}
+
+
+LONG = "24 done, 0 failed, 24 left in 0.4 s; the UconDB server at http://127.0.0.1:18911/app refuses the credentials"
+
+
+async def test_what_stopped_a_job_can_be_read_whole_at_eighty_columns_wherever_one_looks() -> None:
+    archive = StandIn()
+    async with console(archive) as (app, pilot):
+        job = Job(3, "archive", JobState.FAILED, "cron@evb01:99", 24, ended=NOW, message=LONG)
+        archive.push(job, Event(5, NOW, Severity.WARNING, f"job 3 ended: {LONG}", None))
+        await until(pilot, lambda: app.jobs)
+        for key in ("1", "2", "3", "9"):
+            await press(pilot, key)
+            assert "refuses the credentials" in screen_text(app), key
 
 
 async def test_compare_goes_from_difference_to_difference_and_file_to_file() -> None:

@@ -11,13 +11,13 @@ from textual.app import ComposeResult
 
 from runarchive.archive import Changes, RunFailure
 from runarchive.keymap import Key
-from runarchive.model import RunState
+from runarchive.model import JobState, RunState
 from tui_archiver import work
-from tui_archiver.format import short_time
+from tui_archiver.format import short_time, wrapped
 from tui_archiver.keys import bindings
 from tui_archiver.run_book import Applied
 from tui_archiver.screens.base import ConsoleScreen, Export, styles_path
-from tui_archiver.widgets.bars import STORE_NAMES, OneLine
+from tui_archiver.widgets.bars import STORE_NAMES, without_run
 from tui_archiver.widgets.line_view import LineView
 from tui_archiver.widgets.paint import STATE_STYLE, fit
 from tui_archiver.widgets.piece_list import Line, PieceList, line
@@ -77,7 +77,7 @@ def group(failures: Sequence[RunFailure]) -> list[Group]:
 
 
 class FailuresScreen(ConsoleScreen):
-    """Groups; an open group shows its runs."""
+    """What stopped the newest job, then groups; an open group shows its runs."""
 
     CSS_PATH = styles_path("failures.tcss")
     BINDINGS = bindings("failures")
@@ -102,9 +102,9 @@ class FailuresScreen(ConsoleScreen):
         view.header_pieces = (
             (f"   {'RUNS':>5}  {'WHERE':<9} {'DOING':<7} {'WHY':<17} {'FIRST':<12} {'LAST':<12} RETRY", ""),
         )
+        yield PieceList(glyphs, id="failed-job", cursor=False)
         yield view
-        yield OneLine(glyphs, id="failure-message")
-        yield OneLine(glyphs, id="failure-hint")
+        yield PieceList(glyphs, id="failure-message", cursor=False)
 
     @property
     def table(self) -> PieceList:
@@ -119,6 +119,8 @@ class FailuresScreen(ConsoleScreen):
         """Ask again when any run moved."""
         if changes.runs or changes.gone:
             self.catch_up()
+        if changes.jobs:
+            self._show_failed_job()
 
     def _loaded(self, failures: Sequence[RunFailure]) -> None:
         self._read = True
@@ -135,6 +137,7 @@ class FailuresScreen(ConsoleScreen):
             word = "no run has failed" if self._read else "reading the ledger …"
             lines = [line((f"   {word}", "good" if self._read else "dim"))]
         self.table.show(lines)
+        self._show_failed_job()
         self._show_hint()
 
     def _group_line(self, one: Group) -> Line:
@@ -155,7 +158,7 @@ class FailuresScreen(ConsoleScreen):
             (f"     {failure.run:>7} ", "strong"),
             (f"{failure.state.value:<9} ", STATE_STYLE[failure.state]),
             (f"try {failure.attempts:<3} ", "dim"),
-            self.console_app.glyphs.clean(failure.failure.message),
+            without_run(self.console_app.glyphs.clean(failure.failure.message), failure.run),
             subject=("run", failure.run),
         )
 
@@ -164,16 +167,33 @@ class FailuresScreen(ConsoleScreen):
         self._show_hint()
 
     def _show_hint(self) -> None:
-        failure = self._failure()
-        message, hint = self.query_one("#failure-message", OneLine), self.query_one("#failure-hint", OneLine)
-        if failure is None:
-            message.show([])
-            hint.show([])
-        else:
-            clean = self.console_app.glyphs.clean
-            message.show([(f" {failure.run} ", "strong"), (clean(failure.failure.message), "")])
-            hint.show([(" next: ", "key"), (clean(failure.failure.hint), "")])
+        """The failure under the cursor in full, and what to do next."""
+        failure, clean = self._failure(), self.console_app.glyphs.clean
+        lines: list[Line] = []
+        if failure is not None:
+            told = f"{failure.run} {without_run(clean(failure.failure.message, 1000), failure.run)}"
+            lines += self._lines(told, "strong", "", 3)
+            lines += self._lines(f"next: {clean(failure.failure.hint, 1000)}", "key", "", 2)
+        self.query_one("#failure-message", PieceList).show(lines)
         self.show_hints()
+
+    def _show_failed_job(self) -> None:
+        """A job that ended early left runs behind that did not fail: say what stopped it."""
+        newest = max(self.console_app.jobs.values(), key=lambda job: job.job, default=None)
+        lines: list[Line] = []
+        if newest is not None and newest.state in (JobState.FAILED, JobState.CRASHED):
+            clean = self.console_app.glyphs.clean
+            told = f"job {newest.job}: {clean(newest.kind)} {newest.state.value}: {clean(newest.message, 1000)}"
+            lines = self._lines(told, "strong", "bad", 3)
+        view = self.query_one("#failed-job", PieceList)
+        view.display = bool(lines)
+        view.show(lines)
+
+    def _lines(self, text: str, first: str, rest: str, most: int) -> list[Line]:
+        """A text over as many lines as it needs, its first word in style `first`."""
+        parts = wrapped(text, self.size.width - 2, most)
+        word, blank, more = parts[0].partition(" ")
+        return [line((f" {word}{blank}", first), (more, rest)), *(line((f" {part}", rest)) for part in parts[1:])]
 
     # --- what the cursor is on
 

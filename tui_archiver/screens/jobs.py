@@ -12,7 +12,7 @@ from runarchive.keymap import Key
 from runarchive.model import Event, Job, JobState
 from tui_archiver import work
 from tui_archiver.export import write_export
-from tui_archiver.format import clock, duration, ranges
+from tui_archiver.format import clock, duration, ranges, wrapped
 from tui_archiver.keys import bindings
 from tui_archiver.run_book import Applied
 from tui_archiver.screens.base import ConsoleScreen, Export, styles_path
@@ -104,7 +104,6 @@ class JobsScreen(ConsoleScreen):
 
     def _job_line(self, job: Job, bar: int) -> Line:
         glyphs = self.console_app.glyphs
-        done = job.done + job.failed
         span = ""
         if job.state is JobState.RUNNING:
             span = f"{job.rate:.1f}/s" if job.eta_seconds is None else f"{duration(job.eta_seconds)} left"
@@ -114,8 +113,8 @@ class JobsScreen(ConsoleScreen):
         return line(
             (f" {job.job:>4} {glyphs.clean(job.kind):<8} ", "strong"),
             (f"{job.state.value:<10} ", STATE_STYLE[job.state]),
-            (glyphs.bar(done, job.total, bar) if bar else "", "busy" if job.state in ACTIVE else "dim"),
-            (f"{' ' if bar else ''}{f'{done}/{job.total}':<{9 if bar else 10}}", ""),
+            (glyphs.bar(job.done, job.total, bar) if bar else "", "busy" if job.state in ACTIVE else "dim"),
+            (f"{' ' if bar else ''}{f'{job.done}/{job.total}':<{9 if bar else 10}}", ""),
             (f" {job.failed or '':>6}  ", "bad"),
             (f"{started:<8}  ", "dim"),
             (fit(span, 10), "dim"),
@@ -152,9 +151,8 @@ class JobsScreen(ConsoleScreen):
         if job is None:
             return
         glyphs = self.console_app.glyphs
-        now = [
-            line((f" {glyphs.clean(job.kind, 12)} {job.job}: {glyphs.clean(job.message) or job.state.value}", "strong"))
-        ]
+        said = f"{glyphs.clean(job.kind, 12)} {job.job}: {glyphs.clean(job.message) or job.state.value}"
+        now = [line((f" {text}", "strong")) for text in wrapped(said, self.size.width - 2, 4)]
         for worker, _, doing in (text.partition(" ") for text in job.workers):
             now.append(line((f"   worker {glyphs.clean(worker.removeprefix('w'))}  ", "dim"), glyphs.clean(doing)))
         self.query_one("#job-now", PieceList).show(now)

@@ -12,14 +12,15 @@ from textual.app import ComposeResult
 from runarchive.archive import Changes
 from runarchive.keymap import Key
 from runarchive.model import Event, Severity
-from tui_archiver.format import clock
+from tui_archiver.format import clock, wrapped
 from tui_archiver.keys import bindings
 from tui_archiver.run_book import Applied
 from tui_archiver.screens.base import ConsoleScreen, Export, styles_path
 from tui_archiver.screens.dialogs import PromptScreen
 from tui_archiver.widgets.bars import SEVERITY_STYLE, OneLine, run_and_text
 from tui_archiver.widgets.line_view import LineView
-from tui_archiver.widgets.paint import Glyphs, Piece
+from tui_archiver.widgets.paint import Glyphs, Piece, length
+from tui_archiver.widgets.piece_list import PieceList, line
 
 LEVELS: tuple[tuple[str, frozenset[Severity]], ...] = (
     ("all", frozenset(Severity)),
@@ -97,6 +98,7 @@ class LogScreen(ConsoleScreen):
         """What is shown, and the lines."""
         yield OneLine(self.console_app.glyphs, id="log-head")
         yield LogView(self.console_app.glyphs, id="log")
+        yield PieceList(self.console_app.glyphs, id="log-line", cursor=False)
 
     @property
     def view(self) -> LogView:
@@ -127,9 +129,9 @@ class LogScreen(ConsoleScreen):
         known = self._lines()
         view = self.view
         view.lines_shown = [
-            line
-            for line in known
-            if line.severity in wanted and (not needle or needle in f"{line.run} {line.text} {line.writer}".casefold())
+            one
+            for one in known
+            if one.severity in wanted and (not needle or needle in f"{one.run} {one.text} {one.writer}".casefold())
         ]
         view.changed()
         if self._following and view.count:
@@ -141,6 +143,16 @@ class LogScreen(ConsoleScreen):
             [(f" {what}", "strong"), (level, "warn"), (f"  / {self.console_app.glyphs.clean(self._needle)}", "key")],
             [(f"{view.count} of {len(known)}  {follow} ", "dim")],
         )
+        self._show_whole_line()
+
+    def _show_whole_line(self) -> None:
+        """The line under the cursor in full, where the screen is too narrow for it."""
+        view = self.view
+        said = view.lines_shown[view.cursor] if view.count else None
+        parts = wrapped(view.glyphs.clean(said.text, 2000), self.size.width - 2, 3) if said else []
+        whole = self.query_one("#log-line", PieceList)
+        whole.display = said is not None and length(view.pieces(view.cursor, self.size.width)) > self.size.width
+        whole.show([line((f" {part}", SEVERITY_STYLE[said.severity])) for part in parts] if said else [])
 
     @on(LineView.Moved)
     def _moved(self, message: LineView.Moved) -> None:
@@ -148,6 +160,8 @@ class LogScreen(ConsoleScreen):
         if following != self._following:
             self._following = following
             self._fill()
+        else:
+            self._show_whole_line()
 
     def why_not(self, key: Key) -> str:
         """A line must be about a run to lead to one."""

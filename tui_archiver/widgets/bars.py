@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -13,12 +14,13 @@ from textual.strip import Strip
 from runarchive.archive import Health, LockHolder
 from runarchive.model import Event, Job, JobState, Mark, Severity, Store
 from tui_archiver.coverage import Cover, Coverage
-from tui_archiver.format import age, clock, duration
+from tui_archiver.format import age, clock, duration, wrapped
 from tui_archiver.widgets.paint import Glyphs, Painted, Piece, fit, length
 
 STORE_NAMES = {Store.FILESYSTEM: "fs", Store.ARTDAQDB: "artdaqdb", Store.UCONDB: "ucondb"}
 SHORT_NAMES = {Store.FILESYSTEM: "fs", Store.ARTDAQDB: "adb", Store.UCONDB: "ucon"}
 SEVERITY_STYLE = {Severity.DEBUG: "dim", Severity.INFO: "", Severity.WARNING: "warn", Severity.ERROR: "bad"}
+LOUD = (Severity.WARNING, Severity.ERROR)
 ACTIVE = frozenset({JobState.QUEUED, JobState.RUNNING, JobState.PAUSED, JobState.CANCELLING})
 
 
@@ -105,12 +107,11 @@ class JobLine(OneLine):
     def _job(self, job: Job, how_many: int) -> tuple[list[Piece], list[Piece]]:
         width = self.size.width or self.app.size.width or 80
         bar = max(6, min(30, width - 62))
-        done = job.done + job.failed
         left: list[Piece] = [
             (f" {self.glyphs.clean(job.kind, 12)} ", "strong"),
-            (self.glyphs.bar(done, job.total, bar), "busy"),
+            (self.glyphs.bar(job.done, job.total, bar), "busy"),
         ]
-        left.append((f" {done}/{job.total}", ""))
+        left.append((f" {job.done}/{job.total}", ""))
         if job.failed:
             left.append((f" {job.failed} failed", "bad"))
         left.append((f" {job_pace(job)}", "dim"))
@@ -129,23 +130,39 @@ def job_pace(job: Job) -> str:
 
 
 class EventLine(OneLine):
-    """The newest event that a person should see, or what the console has to say itself."""
+    """The newest event that a person should see, or what the console has to say itself; trouble may take two lines."""
+
+    _below: tuple[Piece, ...] = ()
 
     def tell(self, event: Event | None, *, own: bool = False) -> None:
         """Show this event; what the console says itself stands out."""
         if event is None:
-            self.show([(" ", "")])
             return
         run, message = run_and_text(event)
         style = SEVERITY_STYLE[event.severity] or ("strong" if own else "")
-        self.show([(f" {clock(event.at)} ", "dim"), (run, "strong"), (self.glyphs.clean(message, 300), style)])
+        head: list[Piece] = [(f" {clock(event.at)} ", "dim"), (run, "strong")]
+        room = (self.size.width or self.app.size.width) - length(head) - 1
+        lines = wrapped(self.glyphs.clean(message), room, 2 if event.severity in LOUD else 1) or [""]
+        self.show([*head, (lines[0], style)])
+        below = tuple((" " * length(head) + text, style) for text in lines[1:])
+        if below != self._below:
+            self._below = below
+            self.styles.height = len(lines)
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """The first line, or the second."""
+        return super().render_line(y) if y == 0 else self.strip(self._below, self.size.width)
 
 
 def run_and_text(event: Event) -> tuple[str, str]:
     """An event's run number with a blank (empty for none), and its message without that number in front."""
-    if event.run is None:
-        return "", event.message
-    return f"{event.run} ", event.message.removeprefix(f"{event.run} ").removeprefix(f"run {event.run} ")
+    return ("", event.message) if event.run is None else (f"{event.run} ", without_run(event.message, event.run))
+
+
+def without_run(message: str, run: int) -> str:
+    """A message without the run number it begins with."""
+    return re.sub(rf"^(run )?{run}\b:? ", "", message)
 
 
 class Hint(NamedTuple):

@@ -46,6 +46,7 @@ class LineView(Painted, ScrollView, can_focus=True):
         super().__init__(glyphs, id=id)
         self.cursor = 0
         self.has_cursor = cursor
+        self.can_focus = cursor
         self._strips: LRUCache[Hashable, Strip] = LRUCache(CACHED_LINES)
 
     # --- what a subclass says

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from runarchive.ledger.ledger import Ledger
 from runarchive.model import Failure, JobState, RunState, Severity, Stage
 from runarchive.pipeline.context import Context
 from runarchive.pipeline.observer import JobObserver
+from runarchive.pipeline.pace import Pace
 from runarchive.pipeline.plan import next_stage
 from runarchive.pipeline.schedule import Schedule, Task
 from runarchive.pipeline.telling import tell
@@ -34,7 +34,6 @@ from runarchive.pipeline.views import JobKind, JobOptions, Outcome, Plan, RunOut
 from runarchive.pipeline.work import Done, Worker
 
 HEARTBEAT = 0.25
-RATE_WINDOW = 10.0
 TIDY_SECONDS = 10.0
 
 LEDGER_STANDS = (Code.DISK_FULL, Code.TIMEOUT)
@@ -82,7 +81,6 @@ class JobRun:
     _streaks: dict[Stage, Streak] = field(default_factory=lambda: {stage: Streak() for stage in Stage})
     _probes: dict[Stage, _Probe] = field(default_factory=dict)
     _busy: dict[str, str] = field(default_factory=dict)
-    _finished: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _abandoned: bool = False
 
@@ -114,6 +112,7 @@ class JobRun:
     def run(self, executor: Executor | None = None) -> Outcome:
         """Do the job to its end; failures of runs are in the outcome, failures of the ledger are raised."""
         began = time.monotonic()
+        pace = Pace(len(self.plan.steps))
         count = self.options.workers or self.context.config.app.parallel_workers
         count = max(1, min(count, len(self.plan.steps)))
         pool = executor or ThreadPoolExecutor(count, thread_name_prefix=f"job{self.job}")
@@ -123,7 +122,7 @@ class JobRun:
             tidied = began
             while not self.schedule.over() and not self._abandoned:
                 self.schedule.wait_changed(HEARTBEAT)
-                self._heartbeat(began)
+                self._heartbeat(pace)
                 self._mind_gates()
                 if time.monotonic() - tidied > TIDY_SECONDS:
                     give_back_free_memory()
@@ -142,15 +141,12 @@ class JobRun:
             if runs:
                 self.observer.planned(stage, runs, self.plan.remaining)
 
-    def _heartbeat(self, began: float) -> None:
+    def _heartbeat(self, pace: Pace) -> None:
         with self._lock:
             done = sum(outcome.result is not RunResult.CANCELLED for outcome in self._outcomes.values())
             failed = sum(outcome.result is RunResult.FAILED for outcome in self._outcomes.values())
             workers = tuple(f"{name} {text}" for name, text in sorted(self._busy.items()))
-            finished = [at for at in self._finished if at > time.monotonic() - RATE_WINDOW]
-        elapsed = min(max(time.monotonic() - began, 0.001), RATE_WINDOW)
-        rate = len(finished) / elapsed
-        left = len(self.plan.steps) - done
+        pace.update(done)
         paused = [f"{stage} stands: {self.schedule.gates[stage].paused}" for stage in self.schedule.paused_stages()]
         percents = self.context.progress.take()
         try:
@@ -160,8 +156,8 @@ class JobRun:
                 self.job,
                 done=done,
                 failed=failed,
-                rate=rate,
-                eta_seconds=left / rate if rate > 0 else None,
+                rate=pace.rate,
+                eta_seconds=pace.left,
                 message="; ".join(paused),
                 workers=workers,
                 state=JobState.PAUSED if paused and not workers else JobState.RUNNING,
@@ -346,7 +342,6 @@ class JobRun:
         )
         with self._lock:
             self._outcomes[task.run] = outcome
-            self._finished.append(time.monotonic())
 
     # --- the end
 

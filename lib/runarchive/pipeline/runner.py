@@ -283,7 +283,8 @@ class Runner:
         except ArchiveError as error:
             if error.code not in LEDGER_STANDS:
                 raise
-        tell(self._ledger, f"job {outcome.job} ended: {text}", job=outcome.job)
+        severity = Severity.WARNING if state is JobState.FAILED else Severity.INFO
+        tell(self._ledger, f"job {outcome.job} ended: {text}", severity=severity, job=outcome.job)
 
     def _fold(self, kind: JobKind, job: int) -> None:
         """Let other programs see what was imported, also by a job that was cut off before it could."""

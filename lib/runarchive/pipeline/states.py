@@ -127,7 +127,7 @@ def failure_text(evidence: Evidence) -> str:
     if failed is None:
         return ""
     times = f" ×{failed.attempts}" if failed.attempts > 1 else ""
-    return f"{failed.failure.message}{times}"
+    return f"{failed.failure.message.removeprefix(f'run {evidence.run}: ')}{times}"
 
 
 _HOP_STATE: dict[HopVerdict, RunState] = {

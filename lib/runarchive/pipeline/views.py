@@ -149,7 +149,7 @@ class Outcome:
     @property
     def over(self) -> int:
         """How many runs this job left nothing to do for, failed ones included."""
-        return sum(outcome.result is not RunResult.CANCELLED for outcome in self.runs)
+        return sum(outcome.result not in (RunResult.CANCELLED, RunResult.HELD) for outcome in self.runs)
 
     @property
     def failed(self) -> tuple[RunOutcome, ...]:
