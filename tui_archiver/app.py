@@ -76,6 +76,7 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
         self.cursor_run: int | None = None
         self.compared_run: int | None = None
         self.cancelling: set[int] = set()
+        self.defects: list[Exception] = []
         self.loaded = False
         self.poll_trouble = ""
         self.fetcher = Fetcher(self)
@@ -179,8 +180,12 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
     # --- messages from threads
 
     def on_fetched(self, message: Fetched) -> None:
-        """A background call ended."""
-        self.fetcher.take(message)
+        """A background call ended; an answer that a screen cannot show must not take the console down."""
+        try:
+            self.fetcher.take(message)
+        except Exception as error:
+            self.defects.append(error)
+            self.say_error(error)
 
     def on_changed(self, message: Changed) -> None:
         """Take what changed into the state, and let the screen in sight show it."""

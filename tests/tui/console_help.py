@@ -35,6 +35,7 @@ async def console(
         await until(pilot, lambda: app.loaded and app.health)
         await settled(pilot)
         yield app, pilot
+    assert not app.defects
 
 
 async def until(pilot: Pilot[int], holds: Callable[[], object]) -> None:

@@ -3,14 +3,47 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from runarchive.archive import Comparison, FileComparison
+from runarchive.archive import (
+    Attempt,
+    CheckRecord,
+    Comparison,
+    Decision,
+    Exit,
+    Explanation,
+    FileComparison,
+    HopHash,
+    JobKind,
+    JobOptions,
+    Plan,
+    PlannedRun,
+    RecoveryKind,
+    RecoveryPreview,
+    RunFailure,
+    RunLife,
+)
 from runarchive.errors import ArchiveError, Code
-from runarchive.model import CheckResult, Event, Job, JobState, Mark, Marks, Run, RunState, Severity, Verdict
+from runarchive.model import (
+    CheckResult,
+    Event,
+    Failure,
+    Job,
+    JobState,
+    Mark,
+    Marks,
+    Phase,
+    Run,
+    RunState,
+    Severity,
+    Stage,
+    Store,
+    Verdict,
+)
 from tests.tui.console_help import console, press, screen_text
 from tests.tui.stand_in import NOW, StandIn
 from tui_archiver.app import ConsoleApp
@@ -51,6 +84,36 @@ class Hostile(StandIn):
         files = tuple(FileComparison(text, marks, text) for text in self._texts)
         return Comparison(run, marks, files, self.name, (self.name,), self.name)
 
+    def life(self, run: int) -> RunLife:
+        first, second, third = self._texts[:3]
+        failure = Failure(Store.UCONDB, Phase.WRITE, first, True, second, third)
+        return RunLife(
+            self.known[run],
+            (Attempt(Stage.MIGRATE, 1, NOW, NOW, first, failure),),
+            tuple(CheckRecord(NOW, CheckResult(text, Verdict.FAIL, text, text)) for text in self._texts),
+            (HopHash(Stage.IMPORT, first, second, NOW, third),),
+            tuple(Event(n, NOW, Severity.WARNING, text, run) for n, text in enumerate(self._texts)),
+            tuple(Decision(text, text, text, NOW) for text in self._texts),
+            tuple((text, text) for text in self._texts),
+        )
+
+    def explain(self, run: int) -> Explanation:
+        ways = tuple(Exit(text, f"tui-archiver {text}", "") for text in self._texts)
+        return Explanation(self.known[run], tuple(self._texts), ways, self.name)
+
+    def failures(self) -> tuple[RunFailure, ...]:
+        pairs = zip(self.known.values(), self._texts, strict=True)
+        told = ((run, Failure(None, Phase.WRITE, text, True, text, text)) for run, text in pairs)
+        return tuple(RunFailure(run.run, run.state, Stage.MIGRATE, failure, NOW, NOW, 1) for run, failure in told)
+
+    def recovery_preview(self, kind: RecoveryKind) -> RecoveryPreview:
+        texts = tuple(self._texts)
+        return RecoveryPreview(kind, tuple((text, text, f"{text}!") for text in texts), texts, texts)
+
+    def plan(self, kind: str, runs: Iterable[int] | None = None, options: JobOptions | None = None) -> Plan:
+        steps = [PlannedRun(run.run, run.state, (Stage.IMPORT,), run.reason) for run in self.known.values()]
+        return Plan(JobKind(kind), tuple(steps[:5]), tuple(steps[5:]))
+
     def doctor(self) -> tuple[CheckResult, ...]:
         return tuple(CheckResult(text, Verdict.FAIL, text, text) for text in self._texts)
 
@@ -78,8 +141,15 @@ async def test_every_screen_stands_hostile_text(texts: list[str]) -> None:
             ["end"],
             ["2"],
             ["9"],
-            ["1", "enter"],
-            ["1", "w"],
+            ["5"],
+            ["A"],
+            ["escape", "1", "i"],
+            ["n", "enter"],
+            ["end"],
+            ["question_mark"],
+            ["escape", "1", "slash", *"config:x", "enter"],
+            ["escape", "ctrl+p"],
+            ["escape", "w"],
         ):
             await press(pilot, *keys)
             assert_fit_for_a_terminal(app)

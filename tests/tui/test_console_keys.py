@@ -15,7 +15,7 @@ from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from runarchive.archive import Changes, Comparison, FileComparison, LockHolder
+from runarchive.archive import Changes, Comparison, Exit, Explanation, FileComparison, LockHolder
 from runarchive.errors import ArchiveError, Code
 from runarchive.keymap import EVERYWHERE, KEYMAP
 from runarchive.model import Event, Job, JobState, Mark, Marks, RunState, Severity, Store
@@ -551,6 +551,15 @@ async def test_detail_follows_enter_and_escape_returns() -> None:
         assert "timeout: put: no answer" in app.screen.copy_text()
         await press(pilot, "escape")
         assert isinstance(app.screen, RunsScreen)
+
+
+async def test_a_run_whose_way_out_is_no_command_can_be_opened() -> None:
+    archive = StandIn()
+    way = Exit("fill or remove its directory", "", "")
+    archive.explain = lambda run: Explanation(archive.known[run], (), (way,), "")  # type: ignore[method-assign]
+    async with console(archive) as (app, pilot):
+        await press(pilot, "enter")
+        assert "   fill or remove its directory" in screen_text(app)
 
 
 async def test_doctor_report_names_failures_with_their_next_step() -> None:

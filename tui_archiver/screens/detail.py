@@ -133,7 +133,8 @@ class DetailScreen(ConsoleScreen):
         if explanation.exits or explanation.by_itself:
             yield self._title("What can be done now")
         for way in explanation.exits:
-            yield line((f"   {glyphs.clean(self._way_in(way))}", "key"), f"  {glyphs.clean(way.what)}")
+            key = glyphs.clean(self._way_in(way))
+            yield line((f"   {key}{'  ' if key else ''}", "key"), glyphs.clean(way.what))
         if explanation.by_itself:
             yield line(f"   by itself: {glyphs.clean(explanation.by_itself)}")
 
@@ -143,7 +144,7 @@ class DetailScreen(ConsoleScreen):
         if ident in BY_ID:
             return self.console_app.keymap.name(ident)
         command = way.command.removeprefix("tui-archiver ")
-        return f":{command}" if command.split()[0] in COMMAND_NAMES else way.command
+        return f":{command}" if command.partition(" ")[0] in COMMAND_NAMES else way.command
 
     def _title(self, text: str) -> Line:
         return line((f" {text}", "header"))
