@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import json
-import re
 import signal
 import socket
 import subprocess
@@ -13,7 +11,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,57 +27,17 @@ from runarchive.ucondb.server.app import UconApp
 from runarchive.ucondb.server.http import read_time
 from runarchive.ucondb.server.running import RunningServer, is_loopback
 from runarchive.ucondb.server.sqlite_storage import SqliteStorage
-from runarchive.ucondb.server.storage import FolderName
 from runarchive.ucondb.server.users import Users
 from tests.certificates import make_certificates
+from tests.ucondb_serving import AUTH, address, get, put, serving
 
-AUTH = ("writer", "secret")
 COMMAND = [sys.executable, "-c", "from runarchive.cli.main import main; raise SystemExit(main())", "ucondb"]
-
-
-@contextmanager
-def serving(directory: Path, *, users: Users | None = None, app: Any = None, **options: Any) -> Iterator[str]:
-    """A server with the folder `f`, and its URL."""
-    storage = SqliteStorage(directory / "u.sqlite")
-    storage.create_folder(FolderName.parse("f"))
-    application = UconApp(storage, users or Users.single(*AUTH), **(app or {}))
-    server = RunningServer(application, host="127.0.0.1", port=0, **options)
-    try:
-        yield server.start()
-    finally:
-        server.stop()
 
 
 @pytest.fixture
 def url(tmp_path: Path) -> Iterator[str]:
     with serving(tmp_path) as address:
         yield address
-
-
-def put(url: str, key: str, data: Any, **query: Any) -> requests.Response:
-    """A put as clients of today do it: asked for credentials, then once more with them."""
-    params = {"folder": "f", "object": "o", "key": key, **query}
-    return requests.post(f"{url}/put", data=data, params=params, auth=HTTPDigestAuth(*AUTH), timeout=20)
-
-
-def get(url: str, path: str, **query: str) -> requests.Response:
-    return requests.get(f"{url}/{path}", params=query, timeout=20)
-
-
-def address(url: str) -> tuple[str, int]:
-    host, _, port = url.split("/")[2].partition(":")
-    return host, int(port)
-
-
-def raw(url: str, text: bytes) -> bytes:
-    """What comes back for these bytes on a connection that is then closed for writing."""
-    with socket.create_connection(address(url), timeout=20) as connection:
-        connection.sendall(text)
-        connection.shutdown(socket.SHUT_WR)
-        answer = b""
-        while piece := connection.recv(65536):
-            answer += piece
-    return answer
 
 
 def test_a_chunked_upload_is_decoded(url: str) -> None:
@@ -114,29 +71,6 @@ def test_a_blob_has_its_length_and_connections_stay_open(url: str) -> None:
     connection.close()
 
 
-def test_credentials_are_asked_for_before_the_body_has_come(url: str) -> None:
-    head = b"POST /app/data/f/o/key=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n"
-    with socket.create_connection(address(url), timeout=20) as connection:
-        connection.sendall(head + b"only the beginning")
-        assert connection.recv(65536).startswith(b"HTTP/1.1 401 ")
-
-
-@pytest.mark.parametrize(
-    ("first_bytes", "number"),
-    [(b"POST /app/data/f/o/key=2 HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nsome", 10), (b"", 100)],
-)
-def test_stalled_connections_hold_up_nobody(url: str, first_bytes: bytes, number: int) -> None:
-    put(url, "1", b"x")
-    stalled = [socket.create_connection(address(url), timeout=20) for _ in range(number)]
-    for connection in stalled:
-        connection.sendall(first_bytes)
-    for path in ("version", "data/f/o/key=1", "versions?folder=f&object=o"):
-        assert requests.get(f"{url}/{path}", timeout=5).status_code == 200
-    assert put(url, "3", b"y").status_code == 200
-    for connection in stalled:
-        connection.close()
-
-
 def test_an_upload_above_the_limit_is_refused(tmp_path: Path) -> None:
     with serving(tmp_path, max_body=10_000) as url:
         assert put(url, "1", b"x" * 10_000).status_code == 200
@@ -147,100 +81,6 @@ def test_an_upload_above_the_limit_is_refused(tmp_path: Path) -> None:
         assert caught.value.code is Code.TOO_LARGE
         assert sorted(client.list_runs().runs) == [1]
         client.close()
-
-
-QUESTION = b"POST /app/lookup_versions?folder=f&object=o HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
-
-
-def test_a_body_that_comes_too_slowly_is_ended(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    put(url, "1", b"x")
-    monkeypatch.setattr("runarchive.ucondb.server.body._SECONDS_FOR_A_QUESTION", -1.0)
-    answer = answer_of(url, QUESTION % 2_000_000 + b'{"keys')
-    assert answer.startswith(b"HTTP/1.1 408 ")
-    assert answer.endswith(b"The body comes too slowly")
-
-
-@pytest.mark.parametrize("first_bytes", [b"GET /app/versi", QUESTION % 15 + b'{"keys'])
-def test_a_request_that_does_not_come_to_its_end_is_ended(
-    url: str, first_bytes: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("runarchive.ucondb.server.connection._HEAD_SECONDS", 0.1)
-    assert answer_of(url, first_bytes).startswith(b"HTTP/1.1 408 ")
-
-
-def answer_of(url: str, first_bytes: bytes) -> bytes:
-    """What comes back on a connection that is not closed by us."""
-    with socket.create_connection(address(url), timeout=20) as connection:
-        connection.sendall(first_bytes)
-        answer = b""
-        while piece := connection.recv(65536):
-            answer += piece
-    return answer
-
-
-UPLOAD = b"POST /app/put?folder=f&object=o&key=9 HTTP/1.1\r\nHost: x\r\n"
-
-
-@pytest.mark.parametrize(
-    "first_bytes",
-    [
-        b"GET /app/version HTTP/1.1\r\nX: ", QUESTION % 900_000, UPLOAD + b"Content-Length: 9000000\r\n\r\n",
-        UPLOAD + b"Transfer-Encoding: chunked\r\n\r\n", UPLOAD + b"Expect: 100-continue\r\nContent-Length: 9\r\n\r\n",
-    ],
-    ids=["head", "question", "upload", "chunks", "leave"],
-)
-def test_hundreds_that_drip_hold_up_nobody(url: str, first_bytes: bytes) -> None:
-    put(url, "1", b"x")
-    dripping = [socket.create_connection(address(url), timeout=20) for _ in range(300)]
-    for connection in dripping:
-        connection.sendall(first_bytes)
-    for _ in range(3):
-        for connection in dripping:
-            with contextlib.suppress(OSError):
-                connection.sendall(b"1")
-        for path in ("version", "data/f/o/key=1", "versions?folder=f&object=o"):
-            assert requests.get(f"{url}/{path}", timeout=5).status_code == 200
-        assert put(url, "1", b"y").status_code == 500
-    for connection in dripping:
-        connection.close()
-
-
-def test_the_one_that_waits_longest_makes_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runarchive.ucondb.server.running._most_waiting", lambda: 5)
-    with serving(tmp_path) as url:
-        waiting = [socket.create_connection(address(url), timeout=20) for _ in range(20)]
-        assert get(url, "version").text == "3.9.7"
-        for connection in waiting[:14]:
-            assert connection.recv(1) == b""
-        waiting[-1].sendall(b"GET /app/version HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert waiting[-1].recv(65536).startswith(b"HTTP/1.1 200 ")
-        for connection in waiting:
-            connection.close()
-
-
-def test_leave_to_send_a_body_is_given_to_those_who_may(url: str) -> None:
-    head = b"POST /app/put?folder=f&object=o&key=2 HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n"
-    refused = raw(url, head + b"\r\n")
-    assert refused.startswith(b"HTTP/1.1 401 ")
-    assert b"Connection: close" in refused
-    challenge = Challenge.read(re.search(rb"WWW-Authenticate: (.*)\r", refused)[1].decode())  # type: ignore[index]
-    assert challenge is not None
-    proof = challenge.answer(*AUTH, "POST", "/app/put?folder=f&object=o&key=2").encode()
-    with socket.create_connection(address(url), timeout=20) as connection:
-        connection.sendall(head + b"Authorization: " + proof + b"\r\n\r\n")
-        assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
-        connection.sendall(b"abc")
-        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
-    assert get(url, "data/f/o/key=2").content == b"abc"
-
-
-def test_requests_may_follow_each_other_without_waiting(url: str) -> None:
-    put(url, "1", b"x")
-    one = b"GET /app/data/f/o/key=1 HTTP/1.1\r\nHost: x\r\n\r\n"
-    refused = UPLOAD + b"Content-Length: 70000\r\n\r\n" + b"y" * 70_000
-    last = b"GET /app/version HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-    answers = raw(url, one + refused + one + last)
-    assert re.findall(rb"HTTP/1.1 (\d+) ", answers) == [b"200", b"401", b"200", b"200"]
 
 
 @pytest.mark.parametrize(
@@ -275,28 +115,6 @@ def test_a_tag_needs_credentials(url: str) -> None:
     assert version is not None
     assert version.tags == ("a, b",)
     client.close()
-
-
-@pytest.mark.parametrize(
-    "request_text",
-    [
-        b"GET /app/data/f/o/key=1 HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
-        b"POST /app/lookup_versions?folder=f&object=o HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n{}",
-        b"POST /app/lookup_versions?folder=f&object=o HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-        b"POST /app/lookup_versions?folder=f&object=o HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n[1,2,3]xx",
-        b"POST /app/lookup_versions?folder=f&object=o HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{",
-        b"GET /app/get?folder=f&object=o&tv=nan HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-        b"GET /app/get?folder=f&object=o&id=99999999999999999999 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-        b"GET /app/get_blob?folder=f&data_key=99999999999999999999 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-        b"GET /app/versions?folder=f&object=o&tr=9e99 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-        b"GET /app/%FF%FE HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-        b"nonsense\r\n\r\n",
-    ],
-)
-def test_odd_requests_get_a_four_hundred(url: str, request_text: bytes) -> None:
-    put(url, "1", b"x")
-    assert raw(url, request_text).startswith((b"HTTP/1.1 4", b"HTTP/1.1 200")), raw(url, request_text)[:200]
-    assert get(url, "version").status_code == 200
 
 
 def test_listings_are_whole_while_others_write(url: str) -> None:
@@ -393,16 +211,6 @@ def test_tls_is_verified_and_may_ask_for_a_certificate(tmp_path: Path) -> None:
             with pytest.raises(ArchiveError) as caught:
                 client(verify=str(files.ca), **wrong).ping()
             assert caught.value.code in (Code.BAD_CERTIFICATE, Code.CONNECTION_CUT)
-
-
-def test_a_silent_connection_does_not_hold_up_tls(tmp_path: Path) -> None:
-    files = make_certificates(tmp_path)
-    with serving(tmp_path, certificate=str(files.server)) as url:
-        with socket.create_connection(address(url), timeout=20) as silent:
-            answer = requests.get(f"{url}/version", verify=str(files.ca), timeout=5)
-            assert answer.text == "3.9.7"
-            silent.sendall(b"GET / HTTP/1.1\r\n\r\n")
-        assert requests.get(f"{url}/version", verify=str(files.ca), timeout=5).status_code == 200
 
 
 def test_a_folder_is_not_emptied_unless_allowed(url: str) -> None:
@@ -535,3 +343,8 @@ def test_questions_are_understood_as_the_clients_of_today_ask_them(url: str, que
 def test_an_empty_key_is_announced_as_none(url: str) -> None:
     put(url, "", b"x")
     assert get(url, "get", folder="f", object="o", key="").headers["X-UConDB-version-key"] == "null"
+
+
+def test_a_validity_without_end_is_refused(url: str) -> None:
+    for tv in ("inf", "-1e999", "nan"):
+        assert put(url, "1", b"x", tv=tv).status_code == 400

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -193,7 +194,7 @@ class UconApp:
             if wanted.get("tvs"):
                 tr = request.moment("tr", time.time())
                 return [self.storage.at_time(folder, object_name, float(tv), tr) for tv in wanted["tvs"]]
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise bad_request("The body names versions in no known way") from None
         if any(name in wanted for name in ("ids", "keys", "tvs")):
             return ()
@@ -249,6 +250,8 @@ class UconApp:
         folder, object_name = self._folder_and_object(request, missing="Folder")
         self._authorize(request, folder.qualified, request.one("folder") or "")
         key, tv = request.one("key"), request.number("tv") or 0.0
+        if math.isinf(tv):
+            raise bad_request(f"tv={tv} is no time")
         tags = tuple(request.arguments.get("tag", ()))
         with kept(request.body) as body:
             new = NewVersion(object_name, body, tv, key, tags, request.flag("override"))

@@ -131,7 +131,7 @@ class Guard:
         secret = self._users.ha1(digest["username"], realm)
         # A user that nobody knows takes as long as one with a wrong password.
         wanted = response(secret or "0" * 32, given.method, digest)
-        proved = hmac.compare_digest(wanted, digest["response"].lower()) and secret is not None
+        proved = hmac.compare_digest(wanted.encode(), digest["response"].lower().encode()) and secret is not None
         if not known:
             return Judgement.STALE if proved else Judgement.CHALLENGE
         if not proved or not _same_target(digest["uri"], given.target):
