@@ -6,6 +6,8 @@ import contextlib
 import io
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
@@ -273,6 +275,26 @@ def test_the_order_in_which_a_config_is_found(demo: Path, tmp_path: Path) -> Non
             environment["TUI_ARCHIVER_CONFIG"] = str(place)
         assert found() == str(place)
     assert found("-c", str(demo / "config.yaml")) == str(demo / "config.yaml")
+
+
+def test_a_terminal_sees_how_far_a_job_is(demo: Path) -> None:
+    ours, terminal = pty.openpty()
+    job = subprocess.Popen(
+        [PROGRAM, "-c", demo / "config.yaml", "scrub", "--limit", "5", "--rate", "3"],
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        text=True,
+    )
+    os.close(terminal)
+    out, _ = job.communicate(timeout=60)
+    seen = b""
+    with contextlib.suppress(OSError):
+        while piece := os.read(ours, 4096):
+            seen += piece
+    os.close(ours)
+    assert out.count("ARCHIVED") == 5
+    assert re.search(rb"\r\x1b\[Kscrub [1-4]/5  ", seen)
+    assert re.search(rb"\r\x1b\[Kscrub: 5 done, 0 failed", seen)
 
 
 def test_an_interrupted_job_is_130_and_the_next_goes_on(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,9 +24,10 @@ from runarchive.archive import (
 )
 from runarchive.clean import clean
 from runarchive.cli.output import emit, emit_json, talk
+from runarchive.cli.progress import progress_line
 from runarchive.cli.refusing import refuse_read_only
 from runarchive.errors import TAXONOMY, Code, ExitCode, UsageError
-from runarchive.model import Failure, Job, Marks, Run, Stage, Store, run_number
+from runarchive.model import Failure, Marks, Run, Stage, Store, run_number
 
 IMPATIENT = 3
 IMPATIENT_SECONDS = 2.0
@@ -134,7 +134,7 @@ def run_job(
     archive: Archive, kind: JobKind, runs: Iterable[int] | None = None, options: JobOptions | None = None
 ) -> Outcome:
     """Do one job to its end, or until a signal asks to finish the runs in hand."""
-    with graceful(archive):
+    with graceful(archive), progress_line(archive):
         return archive.run_job(kind, runs, options, observer=_Telling())
 
 
@@ -294,28 +294,3 @@ def exit_code(outcome: Outcome, held: Sequence[PlannedRun] = ()) -> int:
 
 def _is_refused(step: PlannedRun) -> bool:
     return step.state in ("CONFLICT", "PARTIAL", "FAILED", "OUTDATED") or step.reason.startswith(REFUSED_WORDS)
-
-
-class ProgressLine:
-    """One line on a terminal's stderr that says how far a job is; silent where stderr is no terminal."""
-
-    def __init__(self) -> None:
-        self._shown = sys.stderr.isatty()
-        self._last = ""
-
-    def show(self, job: Job) -> None:
-        """Replace the line."""
-        if not self._shown:
-            return
-        eta = f"  eta {job.eta_seconds:.0f} s" if job.eta_seconds is not None else ""
-        text = f"{job.kind} {job.done}/{job.total}  {job.rate:.1f}/s{eta}  {clean(job.message)}"
-        if text != self._last:
-            sys.stderr.write(f"\r\x1b[K{text}")
-            sys.stderr.flush()
-            self._last = text
-
-    def clear(self) -> None:
-        """Take the line away."""
-        if self._last:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()

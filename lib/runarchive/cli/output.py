@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
 from typing import Any
 
 from runarchive.clean import clean
@@ -21,12 +20,6 @@ def emit(text: str) -> None:
 def emit_json(value: Any) -> None:
     """Write one JSON value and a line feed to stdout; text stays UTF-8, times must already be text."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
-
-
-def emit_lines(lines: Iterable[str]) -> None:
-    """Write lines of data to stdout."""
-    for line in lines:
-        emit(line)
 
 
 def unreadable(name: str, error: OSError) -> ArchiveError:

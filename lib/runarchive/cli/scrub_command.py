@@ -6,7 +6,7 @@ import argparse
 
 from runarchive.archive import JobKind, JobOptions
 from runarchive.cli.numbers import COUNT, number_of
-from runarchive.cli.opening import graceful, open_archive, show_outcome
+from runarchive.cli.opening import graceful, open_archive, run_job, show_outcome
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +22,6 @@ def run(args: argparse.Namespace) -> int:
     options = JobOptions(rate=args.rate, limit=args.limit, workers=1)
     with open_archive(args) as archive, graceful(archive):
         while True:
-            outcome = archive.run_job(JobKind.SCRUB, None, options)
+            outcome = run_job(archive, JobKind.SCRUB, None, options)
             if args.once or args.limit or outcome.interrupted or outcome.stop_failure or not outcome.runs:
                 return show_outcome(outcome, (), args.json)
