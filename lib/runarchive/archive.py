@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from runarchive.config import Config, find_config, load_config
+from runarchive.config import Config, open_config
 from runarchive.errors import ArchiveError, Code
 from runarchive.ledger import lock as locks
 from runarchive.ledger.journal import DecisionKind
@@ -92,7 +92,7 @@ class Archive:
         the config, ArchiveError where a ledger is there and cannot be used.
         """
         if not isinstance(config, Config):
-            config = load_config(find_config(None if config is None else str(config)))
+            config = open_config(None if config is None else str(config))
         os.environ.update(config.environment)  # archiver.env is for the tools and drivers, too
         try:
             ledger = Ledger.open(config.app.ledger_file, actor=actor)

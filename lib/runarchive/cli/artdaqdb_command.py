@@ -96,9 +96,9 @@ def _open(args: argparse.Namespace) -> ArtdaqStore:
 
 
 def _config(args: argparse.Namespace) -> Config:
-    from runarchive.config import find_config, load_config
+    from runarchive.config import open_config
 
-    return load_config(find_config(args.config))
+    return open_config(args.config)
 
 
 def _wanted(args: argparse.Namespace) -> frozenset[str] | None:

@@ -111,11 +111,11 @@ def _from_artdaqdb(given: str | None, run: int) -> list[list[File]]:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from runarchive.config import Validation, find_config, load_config
+    from runarchive.config import Validation, open_config
     from runarchive.ucondb.validation import validate_blob
 
     try:
-        validation = load_config(find_config(args.config)).validation
+        validation = open_config(args.config).validation
     except ConfigError:
         if args.config is not None:
             raise

@@ -14,7 +14,7 @@ from runarchive.archive import Archive, Comparison, FileComparison
 from runarchive.clean import clean
 from runarchive.cli.numbers import RUN
 from runarchive.cli.opening import Selection, expand, look, marks_json, open_archive, parse_runs
-from runarchive.cli.output import emit, emit_json, talk
+from runarchive.cli.output import emit, emit_json, first_ten, talk
 from runarchive.errors import ArchiveError, Code, ExitCode, UsageError
 from runarchive.model import Mark, Store
 from runarchive.ucondb.blob import write_directory
@@ -92,9 +92,10 @@ def _leave(archive: Archive, found: Comparison, store: Store, directory: Path) -
 
 
 def _summary(count: int, different: Sequence[int]) -> str:
-    shown = ", ".join(map(str, different[:10])) + (", …" if len(different) > 10 else "")
     same = f"{count} run{'s' if count != 1 else ''} compared: {count - len(different)} the same"
-    return same + (f", {len(different)} differ{'s' if len(different) == 1 else ''} ({shown})" if different else "")
+    if not different:
+        return same
+    return f"{same}, {len(different)} differ{'s' if len(different) == 1 else ''} ({first_ten(different)})"
 
 
 def _is_fine(file: FileComparison, found: Comparison) -> bool:

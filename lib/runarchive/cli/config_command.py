@@ -7,7 +7,7 @@ from typing import Any
 
 from runarchive.cli.main import common_options
 from runarchive.cli.output import emit, emit_json, talk
-from runarchive.config import Config, declared_keys, find_config, load_config
+from runarchive.config import Config, declared_keys, find_config, load_config, open_config
 from runarchive.config.load import SECTIONS
 from runarchive.errors import ConfigError, ExitCode, UsageError
 
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     if args.verb == "schema":
         return _schema(args.json)
     if args.verb == "show":
-        return _show(load_config(find_config(args.config)), args.json)
+        return _show(open_config(args.config), args.json)
     return _check(args)
 
 

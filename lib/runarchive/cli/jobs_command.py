@@ -12,7 +12,7 @@ from runarchive.cli.main import common_options
 from runarchive.cli.numbers import COUNT
 from runarchive.cli.output import emit, emit_json
 from runarchive.cli.refusing import refuse_read_only
-from runarchive.config import find_config, load_config
+from runarchive.config import open_config
 from runarchive.errors import ArchiveError, Code, ExitCode
 from runarchive.ledger.jobs import ENDED, this_actor
 from runarchive.ledger.ledger import Ledger
@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """List, follow or cancel."""
-    config = load_config(find_config(args.config))
+    config = open_config(args.config)
     ledger = Ledger.open(config.app.ledger_file, read_only=args.verb != "cancel")
     try:
         if args.verb == "cancel":

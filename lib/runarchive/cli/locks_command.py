@@ -7,7 +7,7 @@ import argparse
 from runarchive.cli.main import common_options
 from runarchive.cli.output import emit, emit_json, talk
 from runarchive.cli.refusing import refuse_read_only
-from runarchive.config import Config, find_config, load_config
+from runarchive.config import Config, open_config
 from runarchive.errors import ArchiveError, Code, ExitCode
 from runarchive.ledger.jobs import this_actor
 from runarchive.ledger.ledger import Ledger
@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Show the holder, or break its lock."""
-    config = load_config(find_config(args.config))
+    config = open_config(args.config)
     ledger = Ledger.open(config.app.ledger_file, read_only=args.verb != "break")
     try:
         holder = lock_holder(config.app.lock_file, ledger.jobs.running(), ledger.jobs.is_stuck)

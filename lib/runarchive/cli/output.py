@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from runarchive.clean import clean
@@ -20,6 +21,11 @@ def emit(text: str) -> None:
 def emit_json(value: Any) -> None:
     """Write one JSON value and a line feed to stdout; text stays UTF-8, times must already be text."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def first_ten(runs: Sequence[int]) -> str:
+    """At most ten of these run numbers, and how many there are."""
+    return ", ".join(map(str, runs[:10])) + (f", … ({len(runs)} in all)" if len(runs) > 10 else "")
 
 
 def unreadable(name: str, error: OSError) -> ArchiveError:

@@ -154,14 +154,14 @@ def _examine_record(path: Path, number: int) -> Iterator[tuple[int, Finding | No
 
 
 def _restore(args: argparse.Namespace) -> int:
-    from runarchive.config import find_config, load_config
+    from runarchive.config import open_config
     from runarchive.pipeline.stores import Stores
     from runarchive.records_dir import restore_record
 
     refuse_read_only(args, f"records {args.action} writes")
     if args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):
         raise UsageError(f"{args.out} is not an empty directory")
-    stores = Stores(load_config(find_config(args.config)))
+    stores = Stores(open_config(args.config))
     try:
         files, source = _originals(stores, args.run, args.source)
     finally:

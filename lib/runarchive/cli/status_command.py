@@ -7,11 +7,10 @@ from typing import Any
 
 from runarchive.archive import StatusReport, StoreReport
 from runarchive.clean import clean
+from runarchive.cli.archiver.report import shown_ranges
 from runarchive.cli.opening import failure_json, look, open_archive
 from runarchive.cli.output import emit, emit_json
 from runarchive.errors import ExitCode
-
-MOST_RANGES = 10
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -55,21 +54,13 @@ def _store_data(found: StoreReport) -> dict[str, Any]:
     }
 
 
-def ranges_text(ranges: tuple[tuple[int, int], ...]) -> str:
-    """Ranges as text; of many the first and the last five."""
-    words = [str(first) if first == last else f"{first}-{last}" for first, last in ranges]
-    if len(words) > MOST_RANGES:
-        half = MOST_RANGES // 2
-        words = [*words[:half], f"… {len(words) - MOST_RANGES} more …", *words[-half:]]
-    return ", ".join(words) or "none"
-
-
 def _print(report: StatusReport) -> None:
     for store, found in report.stores.items():
         emit(f"{store.upper()}  {clean(found.location)}")
-        emit(f"  error: {clean(found.error)}" if found.error else f"  {found.runs} runs: {ranges_text(found.ranges)}")
+        held = f"{found.runs} runs: {shown_ranges(found.ranges)}" if found.runs else "no runs"
+        emit(f"  error: {clean(found.error)}" if found.error else f"  {held}")
         if found.gaps:
-            emit(f"  missing here: {ranges_text(found.gaps)}")
+            emit(f"  missing here: {shown_ranges(found.gaps)}")
     emit("STATES  " + (", ".join(f"{count} {state}" for state, count in report.states.items()) or "no run"))
     for name, contiguous, holder in (
         ("import", report.import_contiguous, report.import_held_by),

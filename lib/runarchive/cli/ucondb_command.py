@@ -257,10 +257,10 @@ def _opened(db: str) -> Storage:
 
 def _client(args: argparse.Namespace, *, writing: bool = False) -> UconClient:
     if args.url is None:
-        from runarchive.config import find_config, load_config
+        from runarchive.config import open_config
         from runarchive.pipeline.stores import Stores
 
-        config = load_config(find_config(args.config))
+        config = open_config(args.config)
         if writing:
             refuse_read_only(args, "ucondb put writes", config=config.app.read_only)
         return Stores(config).ucondb

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from runarchive.config.load import Config, declared_keys, find_config, load_config, parse_config, user_config_file
+from runarchive.config.load import (
+    Config,
+    declared_keys,
+    find_config,
+    load_config,
+    open_config,
+    parse_config,
+    user_config_file,
+)
 from runarchive.config.sections import (
     CONVERTERS,
     CONVERTIBLE,
@@ -40,6 +48,7 @@ __all__ = [
     "declared_keys",
     "find_config",
     "load_config",
+    "open_config",
     "parse_config",
     "redact_uri",
     "user_config_file",

@@ -106,6 +106,11 @@ def load_config(path: Path, environment: MappingType[str, str] | None = None) ->
     return dataclasses.replace(config, environment=added, warnings=(*remarks, *config.warnings))
 
 
+def open_config(given: str | None) -> Config:
+    """The config that `find_config` finds. Raises ConfigError."""
+    return load_config(find_config(given))
+
+
 def _env_file(path: Path) -> tuple[dict[str, str], tuple[str, ...]]:
     place = find_env_file(path)
     if place is None:

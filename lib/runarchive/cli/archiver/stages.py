@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from runarchive.cli.archiver.log import IMPORTER, MIGRATOR, ORCHESTRATOR, banner
@@ -160,7 +160,3 @@ class StageLog(JobObserver):
                     len(tally.failed),
                 )
 
-
-def shown(runs: Sequence[int]) -> str:
-    """At most ten of these run numbers."""
-    return ", ".join(map(str, runs[:10])) + (f", … ({len(runs)} in all)" if len(runs) > 10 else "")

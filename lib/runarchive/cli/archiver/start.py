@@ -10,7 +10,8 @@ from runarchive.cli.archiver import CurrentStage
 from runarchive.cli.archiver.log import MIGRATOR, NARROW, ORCHESTRATOR, banner
 from runarchive.cli.archiver.report import report
 from runarchive.cli.archiver.signals import StopRequests
-from runarchive.cli.archiver.stages import WORDS, Fuzz, StageLog, StageTally, shown
+from runarchive.cli.archiver.stages import WORDS, Fuzz, StageLog, StageTally
+from runarchive.cli.output import first_ten
 from runarchive.config import Config
 from runarchive.errors import ArchiveError, ExitCode
 from runarchive.ledger.state_files import read_failure_log, update_failure_log
@@ -147,7 +148,7 @@ class Start:
             else:
                 words.logger.info("Batch processing complete: %s", text)
         if failed:
-            words.logger.warning("Recording %d failed runs to failure log: %s", len(failed), shown(failed))
+            words.logger.warning("Recording %d failed runs to failure log: %s", len(failed), first_ten(failed))
         if outcome.stopped:
             words.logger.warning("%s: %s", words.title, outcome.stopped)
             self.lock_removed = self.lock_removed or outcome.stopped == LOCK_REMOVED
@@ -164,7 +165,7 @@ class Start:
             if run.stage is stage and run.run not in tally.due:
                 by_state.setdefault(run.state, []).append(run.run)
         for state, runs in by_state.items():
-            text = f"{len(runs)} {state.lower()} runs are left as they are: {shown(runs)}"
+            text = f"{len(runs)} {state.lower()} runs are left as they are: {first_ten(runs)}"
             words.logger.warning("%s: %s (`tui-archiver explain %d`)", words.title, text, runs[0])
 
     def _validate(self, runs: Sequence[int]) -> int:
@@ -209,7 +210,7 @@ class Start:
         archived = [run for run in runs if self._is_through(run, stage)]
         if archived:
             words.logger.info(
-                "Found %d run(s) already archived, removing from failure log: %s", len(archived), shown(archived)
+                "Found %d run(s) already archived, removing from failure log: %s", len(archived), first_ten(archived)
             )
         due = [run for run in runs if run not in set(archived)]
         code = 0
