@@ -12,7 +12,9 @@ from runarchive.artdaqdb.export import document_text
 from runarchive.artdaqdb.store import (
     NOT_PROVIDED,
     RUN_HISTORY,
+    SCHEMA,
     SYSTEM_LAYOUT,
+    WHOLE_RUN,
     ArtdaqStore,
     Finding,
     StoredDocument,
@@ -20,11 +22,7 @@ from runarchive.artdaqdb.store import (
 )
 from runarchive.errors import ArchiveError
 from runarchive.fhicl.convert import convert_record
-from runarchive.fhicl.originals import ENTITY as ORIGINALS
-from runarchive.fhicl.originals import unpack_originals
-
-WHOLE = frozenset({"schema", "RunHistory", "metadata", "boot"})
-"""What a whole run holds at least, where its own `originals` do not tell."""
+from runarchive.fhicl.originals import ORIGINALS, unpack_originals
 
 
 @dataclass
@@ -83,7 +81,7 @@ def _expected(document: StoredDocument, run: int, wanted: frozenset[str] | None)
     except ArchiveError:
         return None
     whole = {entity for entity, _ in convert_record(files, run, wanted=wanted).entities}
-    return frozenset({"schema", *whole})
+    return frozenset({SCHEMA, *whole})
 
 
 def _check_document(document: StoredDocument) -> Iterator[Finding]:
@@ -129,7 +127,7 @@ def _check_run(run: int, names: list[str], gathered: dict[str, _Configuration]) 
         yield Finding("two configurations", f"run {run}", message, f"`compare {run}`, then `waive {run}`", run)
     for name in names:
         found = gathered[name]
-        expected = WHOLE if found.originals is None else found.originals[1]
+        expected = WHOLE_RUN if found.originals is None else found.originals[1]
         missing = sorted(expected - found.entities)
         if missing:
             message = f"{name} is partial: no {', no '.join(missing)}"

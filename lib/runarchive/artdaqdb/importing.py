@@ -9,16 +9,21 @@ from enum import StrEnum
 from runarchive.artdaqdb.documents import canonical_text, document_id
 from runarchive.artdaqdb.export import export_documents
 from runarchive.artdaqdb.growth import compare_originals, entity_grew, next_version
-from runarchive.artdaqdb.store import RUN_HISTORY, SYSTEM_LAYOUT, ArtdaqStore, NewDocument, StoredDocument
+from runarchive.artdaqdb.store import (
+    RUN_HISTORY,
+    SCHEMA,
+    SYSTEM_LAYOUT,
+    WHOLE_RUN,
+    ArtdaqStore,
+    NewDocument,
+    StoredDocument,
+)
 from runarchive.errors import ArchiveError, Code
+from runarchive.fhicl.originals import ORIGINALS
 from runarchive.model import Phase, Store
 
-ORIGINALS = "originals"
-SCHEMA = "schema"
 GROWING = frozenset({"metadata", "RunHistory", "RunHistory2"})
 """The entities that take up what is written when a run starts and stops."""
-WHOLE = ("RunHistory", "metadata", "boot")
-"""With `schema`, what another writer's run must at least hold to be whole."""
 
 
 class ImportState(StrEnum):
@@ -278,7 +283,7 @@ def _as_other(
     if not matches:
         return None
     _, rendering, lacking = min(matches, key=lambda match: match[0])
-    whole = has_schema and all(entity in held for entity in WHOLE)
+    whole = has_schema and held.keys() >= WHOLE_RUN - {SCHEMA}
     return rendering, lacking, ImportState.OTHER_WRITER if whole else ImportState.OTHER_PARTIAL
 
 

@@ -36,7 +36,7 @@ from runarchive.artdaqdb.store import (
 )
 from runarchive.artdaqdb.system_metadata import metadata_document
 from runarchive.errors import ArchiveError, Code
-from runarchive.fhicl.originals import ENTITY as ORIGINALS
+from runarchive.fhicl.originals import ORIGINALS
 from runarchive.fhicl.pairs import Pairs, Value
 from runarchive.model import Phase, Store
 from runarchive.repeating import repeated

@@ -14,6 +14,10 @@ from runarchive.model import Phase, Store, run_number
 RUN_HISTORY = "RunHistory"
 SYSTEM_LAYOUT = "SystemLayout"
 SYSTEM_METADATA = "SystemMetadata"
+SCHEMA = "schema"
+"""The entity of the site's `schema.fcl`, alone in SystemLayout."""
+WHOLE_RUN = frozenset({SCHEMA, "RunHistory", "metadata", "boot"})
+"""What a run holds at least, where its own `originals` do not tell."""
 NOT_PROVIDED = "notprovided"
 """The library's literal for a name nobody gave; stored as a real name, hidden in lists."""
 

@@ -21,6 +21,7 @@ from runarchive.artdaqdb.mongodb_uri import parse_uri
 from runarchive.artdaqdb.store import (
     NOT_PROVIDED,
     RUN_HISTORY,
+    SCHEMA,
     SYSTEM_LAYOUT,
     ArtdaqStore,
     Finding,
@@ -35,10 +36,10 @@ from runarchive.artdaqdb.store import (
 )
 from runarchive.artdaqdb.tool_programs import LocalPrograms, Programs, RemotePrograms, Setting, ToolRun
 from runarchive.errors import ArchiveError, Code
+from runarchive.fhicl.originals import ORIGINALS
 from runarchive.fhicl.pairs import Pairs
 from runarchive.model import Phase, Store
 
-ORIGINALS = "originals"
 LOCK_SECONDS = 600.0
 TIME_LIMITS = 10
 """The tools work on a whole run: they get ten times the limit of a single call."""
@@ -240,7 +241,7 @@ def loadable(new: NewDocument) -> bool:
         and bool(_PLAIN_CONFIGURATION.fullmatch(new.entity))
         and not name.startswith("-")
         and new.collection == collection
-        and (collection == RUN_HISTORY or new.entity == "schema")
+        and (collection == RUN_HISTORY or new.entity == SCHEMA)
     )
 
 

@@ -193,11 +193,11 @@ def _originals(stores: Stores, run: int, source: str | None) -> tuple[tuple[Orig
 
 def _originals_in_artdaqdb(stores: Stores, run: int) -> tuple[OriginalFile, ...]:
     from runarchive.artdaqdb.export import export_configuration
-    from runarchive.fhicl.originals import ENTITY, unpack_originals
+    from runarchive.fhicl.originals import ORIGINALS, unpack_originals
 
     names = stores.artdaqdb.configurations_of(run)
     exports = [export_configuration(stores.artdaqdb, name) for name in names]
-    texts = [file.text for export in exports for file in export.files if file.entity == ENTITY]
+    texts = [file.text for export in exports for file in export.files if file.entity == ORIGINALS]
     if len(texts) == 1:
         return unpack_originals(texts[0])
     code, message, hint = Code.NOT_FOUND, f"run {run} is not in artdaqDB", None
@@ -214,10 +214,10 @@ def _originals_in_artdaqdb(stores: Stores, run: int) -> tuple[OriginalFile, ...]
 
 
 def _originals_in_ucondb(stores: Stores, run: int) -> tuple[OriginalFile, ...]:
-    from runarchive.fhicl.originals import ENTITY, unpack_originals
+    from runarchive.fhicl.originals import ORIGINALS, unpack_originals
     from runarchive.ucondb.blob import unpack
 
-    texts = [data for name, data in unpack(stores.ucondb.get(run)).files if name == f"{ENTITY}.fcl"]
+    texts = [data for name, data in unpack(stores.ucondb.get(run)).files if name == f"{ORIGINALS}.fcl"]
     if len(texts) != 1:
         message = f"the blob in UconDB holds {len(texts) or 'no'} originals"
         raise ArchiveError(Code.NOT_FOUND, message, store=Store.UCONDB, phase=Phase.READ, run=run)

@@ -20,7 +20,7 @@ from runarchive.errors import ArchiveError, Code
 from runarchive.model import Phase
 
 FORMAT = "run-record-originals-1"
-ENTITY = "originals"
+ORIGINALS = "originals"
 _LARGEST_CACHED = 1 << 20
 
 

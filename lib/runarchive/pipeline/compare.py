@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 
 from runarchive.artdaqdb.documents import canonical_text
 from runarchive.artdaqdb.export import Export, export_documents, file_paths
-from runarchive.artdaqdb.importing import ORIGINALS
 from runarchive.errors import ArchiveError, Code
-from runarchive.fhicl.originals import OriginalFile, same_originals, unpack_originals
+from runarchive.fhicl.originals import ORIGINALS, OriginalFile, same_originals, unpack_originals
 from runarchive.model import Mark, Marks, Store
 from runarchive.pipeline.context import Context
 from runarchive.pipeline.evidence import Evidence, HopVerdict

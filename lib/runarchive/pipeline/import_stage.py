@@ -14,16 +14,13 @@ from runarchive.artdaqdb.importing import (
     compare,
     import_run,
 )
-from runarchive.artdaqdb.store import StoredDocument
+from runarchive.artdaqdb.store import WHOLE_RUN, StoredDocument
 from runarchive.errors import ArchiveError, Code
 from runarchive.model import Phase, Stage, Store
 from runarchive.pipeline.context import Context, sha256
 from runarchive.pipeline.evidence import Evidence, HopEvidence, HopVerdict, artdaqdb_key
 from runarchive.pipeline.wanted import Prepared, prepare
 from runarchive.pipeline.writers import renderings
-
-NEEDED_OF_OTHERS = frozenset({"schema", "RunHistory", "metadata", "boot"})
-"""What another writer's run must have at least to be whole, where no directory tells more."""
 
 
 def export_hash(export: Export) -> str:
@@ -205,7 +202,7 @@ def _alone(context: Context, evidence: Evidence, key: str, export: Export) -> Ho
     before = evidence.imported
     output = export_hash(export)
     entities = {file.entity for file in export.files}
-    missing = sorted(NEEDED_OF_OTHERS - entities)
+    missing = sorted(WHOLE_RUN - entities)
     hop = HopEvidence(HopVerdict.OTHER_WRITER, key, output=output, at=context.memory.clock())
     if before is not None and before.output == output and before.verdict in (
         HopVerdict.VERIFIED,
