@@ -137,6 +137,7 @@ def kill_one(program: Path, uri: str, first: int, chance: random.Random) -> int:
     return max((one.run or 1 for one in listed), default=1)
 
 
+@pytest.mark.timeout(60 + 6 * KILLS)
 def test_killed_imports_are_named_partial_and_completed(uri: str, program: Path) -> None:
     """Each import begins with the run that the one before was killed in, and the last one is let be."""
     seed = random.randrange(2**32)

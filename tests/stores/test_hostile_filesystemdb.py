@@ -71,6 +71,7 @@ def damage_file(dice: random.Random, file: Path) -> None:
         file.write_bytes(dice.choice(WAYS)(dice, text))
 
 
+@pytest.mark.timeout(60 + 6 * damage.ROUNDS)
 def test_any_damage_is_read_around_or_refused(tmp_path: Path) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")  # noqa: T201

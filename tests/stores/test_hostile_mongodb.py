@@ -36,6 +36,7 @@ ODD: tuple[Any, ...] = (
 )
 
 
+@pytest.mark.timeout(60 + 6 * damage.ROUNDS)
 def test_any_record_is_read_around_or_refused(mongodb_database: str, tmp_path: Path) -> None:
     seed = random.randrange(2**32)
     print(f"seed {seed}")  # noqa: T201
