@@ -124,3 +124,9 @@ def test_an_id_in_an_index_leads_nowhere_else(tmp_path: Path) -> None:
     index.write_text(index.read_text().replace(victim.id, "../../elsewhere"))
     (failure,) = export_configuration(FilesystemDB(store.uri), "7/demo").failures
     assert "an id with a slash" in failure[1]
+
+
+def test_a_directory_that_the_library_would_look_for_elsewhere_is_named(tmp_path: Path) -> None:
+    findings = list(check_store(filled(tmp_path / "run records" / "a&b")))
+    assert {(one.kind, one.advice) for one in findings} == {("path", True)}
+    assert "' ' '&'" in findings[0].message

@@ -138,11 +138,11 @@ class NewFiles:
         if len(self._descriptors) >= 128:
             self.sync()
 
-    def sync(self) -> None:
-        """Wait until what was added so far is on the disk."""
+    def sync(self, others: Sequence[int] = ()) -> None:
+        """Wait until what was added so far, and what was written to these other descriptors, is on the disk."""
         descriptors, self._descriptors = self._descriptors, []
         try:
-            sync_all(descriptors)
+            sync_all([*descriptors, *others])
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -151,11 +151,8 @@ class NewFiles:
         """Forget what was prepared for `target`."""
         os.unlink(self._moves.pop(str(target)))
 
-    def move_in(self, together_with: Sequence[int] = ()) -> None:
-        """Give every prepared file its name, in the order they were added.
-
-        Returns when these names, and what was written to the descriptors given, are on the disk.
-        """
+    def move_in(self) -> None:
+        """Give every prepared file its name, in the order they were added, and make the names durable."""
         self.sync()
         directories: dict[str, None] = {}
         for target, temporary in list(self._moves.items()):
@@ -167,7 +164,7 @@ class NewFiles:
             for directory in directories:
                 opened.append(os.open(directory, os.O_RDONLY | os.O_DIRECTORY))
                 stack.callback(os.close, opened[-1])
-            sync_all([*together_with, *opened])
+            sync_all(opened)
 
     def __exit__(self, *_: object) -> None:
         for descriptor in self._descriptors:

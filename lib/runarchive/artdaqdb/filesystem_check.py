@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from runarchive.errors import ArchiveError, Code
 from runarchive.model import Phase, Store
 
 REINDEX = "`artdaqdb reindex`"
+_READ_OTHERWISE = re.compile(r"[^\w./+=:,@%-]", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,9 @@ def inspect_files(db: DatabaseDirectory) -> Iterator[Finding]:
         message = "there is no database here yet"
         yield Finding("absent", str(db.path), message, "the first import makes it", advice=True)
         return
+    if odd := sorted(set(_READ_OTHERWISE.findall(str(db.path)))):
+        message = f"the C++ tools look elsewhere: they read {' '.join(map(repr, odd))} in a path as a shell would"
+        yield Finding("path", str(db.path), message, "keep the database in a directory of a plain name", advice=True)
     with os_errors(Phase.READ, f"cannot read {db.path}"), db.steady():
         looked = _look(db)
     if looked and not db.has_metadata():

@@ -225,7 +225,7 @@ class FilesystemDB(DatabaseDirectory):
                 yield _Prepared(collection, entry_of(oid, there.record), b""), False
 
     def _write(self, prepared: Sequence[_Prepared], written: Written = nobody_counts) -> None:
-        """Write beside, make durable, note, move in; after a crash before the end nothing noted is half written."""
+        """Write beside, note, make durable, move in: nothing has its name that is not whole and noted."""
         with os_errors(Phase.WRITE, f"cannot write to {self.path}"):
             wanted = list(self._to_write(prepared))
             if not wanted:
@@ -238,14 +238,13 @@ class FilesystemDB(DatabaseDirectory):
                     if fresh:
                         files.add(self.place(one.collection, one.entry.id), one.data)
                     written(count)
-                files.sync()
                 with locked(self.path, LOCK_SECONDS):
                     for one, fresh in wanted:
                         if fresh and self.is_readable(one.collection, one.entry.id):
                             files.drop(self.place(one.collection, one.entry.id))
                     lines = [Line(one.collection, one.entry) for one, _ in wanted]
-                    with Journal.of(self.path).appended(lines) as journal:
-                        files.move_in(together_with=journal)
+                    Journal.of(self.path).append(lines, files.sync)
+                    files.move_in()
 
     def fold(self) -> None:
         """Bring every index up to date with what was written since, each at once and durably, and end the journal."""

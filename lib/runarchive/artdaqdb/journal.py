@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,27 +89,26 @@ class Journal:
         self.offset += len(whole)
         return [line for line in map(decode, whole.split(b"\n")) if line is not None]
 
-    @contextlib.contextmanager
-    def appended(self, lines: list[Line]) -> Iterator[list[int]]:
-        """Add lines, and yield what must be synced for them to be durable; a line that cannot be written whole is not.
+    def append(self, lines: list[Line], sync: Callable[[Sequence[int]], None]) -> None:
+        """Add lines and make them durable; on failure the file is as it was. The caller holds the database's lock.
 
-        The caller holds the database's lock.
+        `sync` waits until the descriptors that it is given, and what else it knows of, are on the disk.
         """
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o664)
         with contextlib.ExitStack() as stack:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o664)
             stack.callback(os.close, descriptor)
             size = os.lseek(descriptor, 0, os.SEEK_END)
             torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
             before = b"\n" if torn else b"" if size else b"%s\n" % os.urandom(_HEAD).hex()[: _HEAD - 1].encode()
             view = memoryview(before + b"".join(map(encode, lines)))
-            try:
-                while view:
-                    view = view[os.write(descriptor, view) :]
-            except OSError:
-                os.ftruncate(descriptor, size)
-                raise
             to_sync = [descriptor]
             if not size:
                 to_sync.append(os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY))
                 stack.callback(os.close, to_sync[-1])
-            yield to_sync
+            try:
+                while view:
+                    view = view[os.write(descriptor, view) :]
+                sync(to_sync)
+            except OSError:
+                os.ftruncate(descriptor, size)
+                raise
