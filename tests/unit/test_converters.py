@@ -53,6 +53,26 @@ def test_run_history_and_run_history2_as_daqinterface_makes_them() -> None:
     assert made["RunHistory2"].endswith("\n")
 
 
+def test_what_run_control_says_twice_counts_alike_everywhere_and_never_as_the_run(tmp_path: Path) -> None:
+    said = b"Run type: Test\nRun type: Physics\nrun_number: 5\nDAQInterface stop time: never\n"
+    made = dict(
+        convert_record(
+            record(
+                metadata__dot__txt=b"Config name: a\n" + b"".join(b"DAQInterface stop time: %c\n" % c for c in b"rst"),
+                rc_info_start__dot__txt=said,
+                rc_info_stop__dot__txt=said,
+            ),
+            77,
+        ).entities
+    )
+    for entity in ("RunHistory", "RunHistory2", "rc_info_start", "rc_info_stop"):
+        assert data_of(made[entity])["Run_type"] == "Physics"
+        assert data_of(made[entity])["Run_type_repeated"] == ["Test"]
+    assert data_of(made["RunHistory"])["run_number"] == "77"
+    assert data_of(made["RunHistory2"])["DAQInterface_stop_time"] == "t"
+    assert data_of(made["RunHistory2"])["DAQInterface_stop_time_repeated"] == ["r", "s", "never"]
+
+
 def test_a_run_without_times_has_no_run_history2() -> None:
     made = convert_record(record(metadata__dot__txt=b"Config name: a\n"), 5)
     assert [entity for entity, _ in made.entities] == ["RunHistory", "metadata"]

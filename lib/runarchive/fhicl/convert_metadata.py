@@ -140,25 +140,33 @@ def configuration_name(config_name: str) -> str:
 
 
 def run_history(run: int, names: Sequence[str], components: Sequence[str], rc_info: Sequence[tuple[str, str]]) -> str:
-    """RunHistory: run number, configuration, components, and what run control said at the start."""
+    """RunHistory: run number, configuration, components, and what run control said at the start.
+
+    Of what run control says twice the last counts; of what the record itself says, nothing that run control says.
+    """
     entries = Entries()
     entries.add("run_number", str(run))
     for name in names:
         entries.add("config_name", quote(name), first=True, before="\n")
     if components:
         entries.add("components", sequence(list(components)), before="\n")
+    own = tuple(entries.values)
     for key, value in rc_info:
-        entries.add(key, value, first=True, before="\n")
+        entries.add(key, value, first=key in own, before="\n")
     return entries.text()
 
 
 def run_history2(times: RunTimes, rc_info: Sequence[tuple[str, str]]) -> str:
-    """RunHistory2: start and stop time, and what run control said at the end; "" when there is none of them."""
+    """RunHistory2: start and stop time, and what run control said at the end; "" when there is none of them.
+
+    The first start and the last stop of metadata.txt count, then the last that run control said.
+    """
     entries = Entries()
     for start in times.starts:
         entries.add("DAQInterface_start_time", quote(start), first=True)
-    for stop in times.stops:
-        entries.add("DAQInterface_stop_time", quote(stop))
+    for stop in (*times.stops[-1:], *times.stops[:-1]):
+        entries.add("DAQInterface_stop_time", quote(stop), first=True)
+    own = tuple(entries.values)
     for key, value in rc_info:
-        entries.add(key, value, first=key == "DAQInterface_start_time")
+        entries.add(key, value, first=key in own)
     return entries.text()
