@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -170,3 +171,25 @@ def test_a_silent_connection_does_not_hold_up_tls(tmp_path: Path) -> None:
             assert answer.text == "3.9.7"
             silent.sendall(b"GET / HTTP/1.1\r\n\r\n")
         assert requests.get(f"{url}/version", verify=str(files.ca), timeout=5).status_code == 200
+
+
+def test_an_upload_that_is_reset_is_no_fault_of_ours(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with serving(tmp_path, app={"open_writing": True}) as url:
+        with socket.create_connection(address(url), timeout=20) as connection:
+            connection.sendall(UPLOAD + b"Content-Length: 9000000\r\n\r\n" + b"x" * 300_000)
+            assert get(url, "version").status_code == 200
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        assert put(url, "1", b"x").status_code == 200
+    assert not [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+
+
+def test_a_server_without_room_for_an_upload_says_so(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(url, "1", b"x")
+    monkeypatch.setattr(
+        "runarchive.ucondb.server.body.tempfile.SpooledTemporaryFile",
+        lambda **_: open("/dev/full", "wb+", buffering=0),  # noqa: SIM115
+    )
+    answer = put(url, "2", b"x" * 300_000)
+    assert (answer.status_code, "Retry-After" in answer.headers) == (503, True)
+    monkeypatch.undo()
+    assert put(url, "2", b"x" * 300_000).status_code == 200

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Protocol
 
-from runarchive.ucondb.server.storage import PIECE, WHOLE, NewBody
+from runarchive.ucondb.server.storage import PIECE, WHOLE, NewBody, StorageDown
 
 _SECONDS_AT_LEAST = 30.0
 _SECONDS_FOR_A_QUESTION = 5.0
@@ -138,6 +138,8 @@ class RequestBody:
             yield
         except TimeoutError:
             raise self._broken("408 Request Timeout", "The body comes too slowly") from None
+        except OSError:
+            raise self._broken("400 Bad Request", "The body was cut off") from None
 
     def _too_large(self) -> BodyError:
         return BodyError("413 Request Entity Too Large", f"A body may have {self._limit} bytes")
@@ -149,7 +151,7 @@ class RequestBody:
 
 @contextmanager
 def kept(body: RequestBody) -> Iterator[NewBody]:
-    """The body in a temporary file, in memory while it is small, with its checksums."""
+    """The body, with its checksums, in a file that is in memory while it is small; raises StorageDown without room."""
     file: IO[bytes]
     with tempfile.SpooledTemporaryFile(max_size=WHOLE) as file:
         adler32 = 1
@@ -157,5 +159,8 @@ def kept(body: RequestBody) -> Iterator[NewBody]:
         for piece in body.pieces():
             adler32 = zlib.adler32(piece, adler32)
             digest.update(piece)
-            file.write(piece)
+            try:
+                file.write(piece)
+            except OSError as error:
+                raise StorageDown(f"an upload cannot be kept: {error.strerror}") from error
         yield NewBody(file, body.received, adler32, digest.digest())
