@@ -151,9 +151,11 @@ class Look:
 
     def _see_ucondb(self, now: dict[int, Listed], *, full: bool) -> str:
         client = self._stores.ucondb
-        kept = self._ledger.listings.get("ucondb")
-        cache = None if full or kept is None else ListingCache.from_json(kept.token)
-        listing = client.list_runs(cache)
+        change = client.change_token()
+        kept = None if full else self._ledger.listings.get("ucondb")
+        if change is not None and kept is not None and kept.data.decode() == change:
+            return "nothing changed"
+        listing = client.list_runs(None if kept is None else ListingCache.from_json(kept.token))
         self._ucondb_is_new = not listing.exists
         keys = {run: ucondb_key(version) for run, version in listing.runs.items()}
         if listing.incremental:
@@ -165,7 +167,7 @@ class Look:
         newest = max((*listing.runs.values(), *listing.others), key=lambda version: version.tr, default=None)
         if not self._ledger.read_only and (newest is not None or not listing.incremental):
             token = ListingCache(client.uri, {newest.id: newest}).as_json() if newest is not None else ""
-            self._ledger.listings.put("ucondb", token, b"")
+            self._ledger.listings.put("ucondb", token, (change or "").encode() if listing.exists else b"")
         return f"{len(keys)} new" if listing.incremental else f"{len(keys)} runs"
 
     # --- what follows

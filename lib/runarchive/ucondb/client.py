@@ -117,6 +117,10 @@ class UconClient:
             return f"there is no folder {self.folder} yet{beside}"
         return f"folder {self.folder} is empty{beside}" if others else ""
 
+    def change_token(self) -> str | None:
+        """A text that stays equal while nothing changed; None, as no server tells."""
+        return None
+
     def list_runs(self, cache: ListingCache | None = None) -> Listing:
         """What the object holds; with the cache of an earlier listing only what is new is asked for.
 
@@ -126,7 +130,7 @@ class UconClient:
         source = self.uri
         if cache is not None and cache.source == source and cache.versions:
             news = retried(lambda: self._versions((("tr_since", f"{max(0.0, cache.newest - OVERLAP_SECONDS):.6f}"),)))
-            if news is not None:
+            if news is not None and cache.is_followed_by(news):
                 return make_listing(source, merge(cache, news), exists=True, incremental=True)
         rows = None
         if self.postgres_dsn:

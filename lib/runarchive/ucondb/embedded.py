@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -85,6 +86,19 @@ class EmbeddedClient(UconClient):
     def uri(self) -> str:
         """The file, not the port that it happens to be served on."""
         return f"{PREFIX}{self._server.sqlite_path} {self.folder}/{self.object_name}"
+
+    def change_token(self) -> str | None:
+        """Changes with every write to the file by any process; two `stat` calls."""
+        file = self._server.sqlite_path
+        states = []
+        for part in (file, file.with_name(f"{file.name}-wal")):
+            try:
+                found = part.stat()
+            except OSError:
+                found = None
+            # An empty write-ahead log, which comes and goes with whoever has the file open, says nothing.
+            states.append([found.st_ino, found.st_size, found.st_mtime_ns] if found and found.st_size else [])
+        return json.dumps([self.uri, states])
 
     def close(self) -> None:
         """Close the connections, then the server."""

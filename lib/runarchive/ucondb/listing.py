@@ -39,6 +39,11 @@ class ListingCache:
         """The greatest record time, in Unix seconds; 0 for an empty listing."""
         return max((version.tr for version in self.versions.values()), default=0.0)
 
+    def is_followed_by(self, news: Iterable[UconVersion]) -> bool:
+        """Whether these later versions begin with our newest one: else the store lost some, or is another one."""
+        newest = max(self.versions.values(), key=lambda version: version.tr)
+        return any((one.id, one.data_key) == (newest.id, newest.data_key) for one in news)
+
     def as_json(self) -> str:
         """The cache as JSON text."""
         return json.dumps({"source": self.source, "versions": [list(version) for version in self.versions.values()]})

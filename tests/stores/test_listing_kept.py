@@ -1,0 +1,79 @@
+"""What was listed last is not listed again while the store shows that nothing changed; whatever changes is noticed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runarchive.archive import Archive, JobKind
+from runarchive.model import RunState, Store
+from runarchive.ucondb.client import UconClient
+from runarchive.ucondb.embedded import open_client
+from tests.archiver_site import Site
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    made = Site(tmp_path / "site")
+    made.make(3)
+    with Archive.open(made.config_file, writable=True) as archive:
+        archive.run_job(JobKind.ARCHIVE)
+        archive.refresh()
+    return made
+
+
+def looked(site: Site) -> tuple[str, dict[int, RunState]]:
+    """What a process of its own finds: what it says of UconDB, and the states."""
+    with Archive.open(site.config_file) as archive:
+        archive.refresh()
+        return archive.health()[Store.UCONDB].message, {run.run: run.state for run in archive.runs()}
+
+
+def client_of(site: Site) -> UconClient:
+    ucon = site.data["ucon_db"]
+    return open_client(
+        ucon["server_url"], ucon["folder_name"], ucon["object_name"],
+        user=ucon["writer_user"], password=ucon["writer_password"],
+    )  # fmt: skip
+
+
+def test_an_unchanged_store_is_not_listed_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    archived = dict.fromkeys((1000, 1001, 1002), RunState.ARCHIVED)
+    assert looked(site)[1] == archived
+
+    def never(*arguments: object) -> object:
+        raise AssertionError("it was listed")
+
+    monkeypatch.setattr(UconClient, "list_runs", never)
+    for _ in range(3):
+        assert looked(site) == ("nothing changed", archived)
+
+
+@pytest.mark.parametrize("open_all_along", [True, False])
+def test_what_another_process_puts_or_overrides_is_noticed(site: Site, open_all_along: bool) -> None:
+    looked(site)
+    with Archive.open(site.config_file) as watching:
+        if open_all_along:
+            watching.refresh()
+            watching.refresh()
+        client = client_of(site)
+        client.put(5000, b"somebody else's")
+        client.put(1001, b"another content", override=True)
+        client.close()
+        watching.refresh()
+        states = {run.run: run.state for run in watching.runs()}
+        assert watching.run(1001).marks.ucondb.word == "listed"  # type: ignore[union-attr]
+    assert states[5000] is RunState.ARCHIVED
+    assert states[1001] is RunState.IMPORTED
+    assert looked(site)[1] == states
+
+
+def test_a_file_put_in_place_of_the_other_is_noticed(site: Site) -> None:
+    looked(site)
+    (site.root / "ucondb.sqlite").unlink()
+    client = client_of(site)
+    client.put(1000, b"alone")
+    client.close()
+    _, states = looked(site)
+    assert states == {1000: RunState.IMPORTED, 1001: RunState.IMPORTED, 1002: RunState.IMPORTED}
