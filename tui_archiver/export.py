@@ -17,7 +17,7 @@ def write_export(path: Path, names: Sequence[str], rows: Sequence[Sequence[Any]]
 
     Raises ArchiveError(PERMISSION) when the file is there already or cannot be written.
     """
-    place = path.expanduser()
+    place = path.expanduser().absolute()
     try:
         with place.open("x", encoding="utf-8", newline="", errors="surrogateescape") as file:
             if place.suffix == ".json":

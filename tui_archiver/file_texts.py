@@ -36,13 +36,14 @@ def is_different(file: FileComparison) -> bool:
 
 
 def likely_pair(file: FileComparison | None) -> int:
-    """Which of PAIRS to look at first: the first whose stores may both have the file, else one of them."""
+    """Which of PAIRS to look at first: where the difference is, else where both may have the file, else any."""
     if file is None:
         return 0
     here = {store for store in Store if file.marks.of(store) is not Mark.MISSING}
     full = [at for at, pair in enumerate(PAIRS) if set(pair) <= here]
+    differing = [at for at in full if file.marks.of(PAIRS[at][1]) in DIFFERENT]
     some = [at for at, pair in enumerate(PAIRS) if set(pair) & here]
-    return next(iter((*full, *some)), 0)
+    return next(iter((*differing, *full, *some)), 0)
 
 
 def read_texts(

@@ -490,6 +490,16 @@ async def test_compare_opens_at_the_first_file_that_differs_and_tells_its_note()
         assert "as the older archiver wrote it" in screen_text(app)
 
 
+async def test_compare_shows_the_two_stores_between_which_a_file_differs() -> None:
+    archive = StandIn()
+    grown = Marks(Mark.VERIFIED, Mark.DIFFERS, Mark.VERIFIED)
+    archive.compare = lambda run: Comparison(run, grown, (FileComparison("boot.fcl", grown),))  # type: ignore[method-assign]
+    archive.text = lambda store, name: "old" if store is not Store.FILESYSTEM else "new"
+    async with console(archive) as (app, pilot):
+        await press(pilot, "c")
+        assert "boot.fcl fs ↔ artdaqdb  1 difference" in screen_text(app)
+
+
 async def test_the_blobs_header_and_footer_stand_apart_from_the_files() -> None:
     async with console() as (app, pilot):
         await press(pilot, "c", "end")
