@@ -73,6 +73,17 @@ def test_what_run_control_says_twice_counts_alike_everywhere_and_never_as_the_ru
     assert data_of(made["RunHistory2"])["DAQInterface_stop_time_repeated"] == ["r", "s", "never"]
 
 
+@pytest.mark.parametrize("blank", ["  ", "\t", " \t "])
+def test_blanks_within_keys_lead_no_two_parts_apart(blank: str) -> None:
+    lines = "Config name: a\nComponent #0: x\nComponent #1: \nDAQInterface start time: s\nDAQInterface stop time: e\n"
+    made = convert_record(record(metadata__dot__txt=lines.replace(" ", blank).encode()), 5)
+    entities = {entity: data_of(text) for entity, text in made.entities}
+    assert made.configuration == entities["metadata"]["config_name"] == entities["RunHistory"]["config_name"] == "a"
+    assert entities["metadata"]["components"] == entities["RunHistory"]["components"] == ["x"] == list(made.components)
+    for what in ("start_time", "stop_time"):
+        assert entities["metadata"][f"daqinterface_{what}"] == entities["RunHistory2"][f"DAQInterface_{what}"]
+
+
 def test_a_run_without_times_has_no_run_history2() -> None:
     made = convert_record(record(metadata__dot__txt=b"Config name: a\n"), 5)
     assert [entity for entity, _ in made.entities] == ["RunHistory", "metadata"]

@@ -67,7 +67,8 @@ class _Metadata:
         if not colon:
             return
         if re.fullmatch(r"Component #[0-9]+", name):
-            self._list("components").append(value)
+            if value:
+                self._list("components").append(value)
         elif name.endswith("commit/version"):
             self.add(key_of(name.removesuffix("/version")) + "_or_version", quote(value.replace('"', " ")))
         elif name.startswith("pmt logfile"):
@@ -106,7 +107,7 @@ def convert_metadata(data: bytes) -> str:
 def _values(data: bytes, name: str) -> list[str]:
     """The values, none of them empty, of every line whose key matches `name`."""
     pairs = (line.partition(":") for line in lines_of(decode(data)))
-    return [value.strip() for key, _, value in pairs if value.strip() and re.fullmatch(name, key.strip())]
+    return [value.strip() for key, _, value in pairs if value.strip() and re.fullmatch(name, " ".join(key.split()))]
 
 
 def config_names(data: bytes) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ _FULL_NAMES = ("january", "february", "march", "april", "june", "july", "august"
 _MONTH |= {name: _MONTH[name[:3]] for name in (*_FULL_NAMES, "december")}
 _CLOCK = re.compile(r"(\d{1,2}):(\d\d):(\d\d)")
 _ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d:\d\d:\d\d)(?:Z|\+00:?00| UTC)")
-_LINE = re.compile(rb"^[ \t]*DAQInterface (start|stop) time[ \t]*:(.*)$", re.MULTILINE)
+_LINE = re.compile(rb"^[ \t]*DAQInterface[ \t]+(start|stop)[ \t]+time[ \t]*:(.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from runarchive.pipeline.evidence import RecordFacts
 from runarchive.records_dir import run_times
 
-_CONFIG_NAME = re.compile(rb"^[ \t]*Config name[ \t]*:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
+_CONFIG_NAME = re.compile(rb"^[ \t]*Config[ \t]+name[ \t]*:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
 _LARGEST_METADATA = 4 << 20
 
 
