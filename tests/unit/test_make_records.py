@@ -83,6 +83,17 @@ def test_what_is_there_is_left_alone(tmp_path: Path) -> None:
     assert not scan_records(tmp_path).oddities
 
 
+def test_what_a_killed_call_left_half_made_is_made_anew(tmp_path: Path) -> None:
+    half = tmp_path / "half" / ".1000.making"
+    half.mkdir(parents=True)
+    (half / "stale.fcl").write_text("a: 1\n")
+    (half / "boot.txt").touch(0o444)
+    half.chmod(0o555)
+    made = [make_records(tmp_path / name, runs=1, in_progress=0)[0] for name in ("half", "whole")]
+    assert len({frozenset(contents(read_record(each.path, 1000)).items()) for each in made}) == 1
+    assert list((tmp_path / "half").iterdir()) == [made[0].path]
+
+
 def test_the_last_run_may_start_at_a_given_time(tmp_path: Path) -> None:
     until = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
     made = make_records(tmp_path, runs=30, until=until, in_progress=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -178,7 +179,10 @@ def _last_change(outcome: Outcome, attempt: datetime, start: datetime, stop: dat
 def _write(out: Path, run: int, files: dict[str, bytes], configured: int, newest: int | None) -> None:
     """Write the files aside and move the directory into place; `newest` None means now."""
     making = out / f".{run}.making"
-    making.mkdir(exist_ok=True)
+    if making.exists():
+        making.chmod(0o755)
+        shutil.rmtree(making)
+    making.mkdir()
     last = time.time_ns() if newest is None else newest
     for name, data in files.items():
         descriptor = os.open(making / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
@@ -189,10 +193,9 @@ def _write(out: Path, run: int, files: dict[str, bytes], configured: int, newest
             os.utime(descriptor, ns=(changed, changed))
         finally:
             os.close(descriptor)
-    path = out / str(run)
-    making.rename(path)
-    os.utime(path, ns=(last, last))
-    path.chmod(0o555)
+    os.utime(making, ns=(last, last))
+    making.chmod(0o555)
+    making.rename(out / str(run))
 
 
 def _install(experiment: str) -> str:
