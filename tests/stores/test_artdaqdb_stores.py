@@ -391,6 +391,17 @@ class TestCheck:
         store.insert([new(12, "tpc01", "other: 1\n")])
         assert [fault.kind for fault in self.faults(store)] == ["hidden"]
 
+    @pytest.mark.parametrize(("latest", "told"), [("a: 10\n", True), ("a: 9\n", False)])
+    def test_an_update_that_the_library_never_reads_is_told(self, store: ArtdaqStore, latest: str, told: bool) -> None:
+        import_run(store, wanted(originals=False))
+        for number in range(1, 11):
+            text = latest if number == 10 else f"a: {number}\n"
+            store.insert([new(12, "RunHistory2", text, version=f"12/demov{number}")])
+            store.insert([new(12, "schema", text, version=f"12/demov{number}")])
+        assert texts(store)["RunHistory2"] == "\na: 9 \n"
+        assert [fault.kind for fault in self.faults(store)] == ["hidden"] * told
+        assert all("RunHistory2 12/demov10 is never read" in fault.message for fault in self.faults(store))
+
     def test_two_configurations_and_blanks_are_told(self, store: ArtdaqStore) -> None:
         for name in ("a", "b c"):
             run = replace(wanted(), configuration=name)

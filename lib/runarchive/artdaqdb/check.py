@@ -56,6 +56,7 @@ def check_store(
         yield from _check_run(run, sorted(runs[run]), gathered)
     for name, found in gathered.items():
         yield from _check_copies(name, found)
+        yield from _check_order(name, found)
 
 
 def _gather(gathered: dict[str, _Configuration], document: StoredDocument, wanted: frozenset[str] | None) -> None:
@@ -158,3 +159,23 @@ def _check_copies(name: str, found: _Configuration) -> Iterator[Finding]:
             )
             mend = f"`compare {run}`; `import --add` stores a newer version"
             yield Finding("hidden", f"{collection}", message, mend, run)
+
+
+def _check_order(name: str, found: _Configuration) -> Iterator[Finding]:
+    """Updates that are newer by their number, and never read because the library compares versions as text."""
+    versions: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for collection, entity, version in found.copies:
+        if collection != SYSTEM_LAYOUT:
+            versions[collection, entity].append(version)
+
+    def number(version: str) -> int:
+        tail = version.removeprefix(f"{name}v")
+        return int(tail) if tail.isdecimal() else 0
+
+    for (collection, entity), there in versions.items():
+        read, newest = max(there), max(there, key=number)
+        contents = {found.copies[collection, entity, one][0][1] for one in (read, newest)}
+        if number(newest) > number(read) and len(contents) > 1:
+            message = f"{entity} {newest} is never read: as text {read!r} is newer, and the library takes that"
+            mend = f"`compare {run_of(name)}`; `import --add` stores a newer version"
+            yield Finding("hidden", collection, message, mend, run_of(name))
