@@ -8,7 +8,7 @@ DEMO_DIR ?= demo-archive
 JOBS ?= 2
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
-	$$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { command -v $$p; break; }; done)
+	$$p -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { command -v $$p; break; }; done)
 
 .PHONY: install install-test demo test lint bench clean
 
@@ -16,17 +16,18 @@ install: $(VENV)/.installed
 
 install-test: $(VENV)/.installed-test
 
-$(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer found; name one: make PYTHON=/path/to/python3.11 ..."; exit 1; }
+$(BIN)/pip:
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv found (Debian: apt install python3-venv);" \
+		"name one: make PYTHON=/path/to/python3.11 ..."; exit 1; }
 	@echo "== making the environment $(VENV) with $(PYTHON)"
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: pyproject.toml | $(BIN)/python
+$(VENV)/.installed: pyproject.toml | $(BIN)/pip
 	@echo "== installing tui-archiver into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
-$(VENV)/.installed-test: pyproject.toml | $(BIN)/python
+$(VENV)/.installed-test: pyproject.toml | $(BIN)/pip
 	@echo "== installing tui-archiver, its test servers and its tools into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
 	@touch $@ $(VENV)/.installed
@@ -49,4 +50,5 @@ bench: install-test
 	@for b in bench/bench_*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done
 
 clean:
+	@test ! -d $(DEMO_DIR) || chmod -R u+w $(DEMO_DIR)
 	rm -rf $(VENV) $(DEMO_DIR) dist build
