@@ -9,7 +9,8 @@ import re
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -273,3 +274,26 @@ def test_roles_get_what_the_real_server_gives_them(postgres_database: str) -> No
         cursor.execute("insert into test01_data (size) values (1)")
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
             cursor.execute("select * from test01_data")
+
+
+def test_a_file_that_was_damaged_meanwhile_is_a_database_that_is_down(tmp_path: Path) -> None:
+    file = tmp_path / "u.sqlite"
+    storage = SqliteStorage(file)
+    storage.create_folder(FOLDER)
+    version = storage.insert(FOLDER, new(b"x" * (2 << 20), "1"))
+    storage.close()
+    reader = SqliteStorage(file)
+    file.write_bytes(b"this is no database any more " * 1000)
+    reads: list[Callable[[], object]] = [
+        lambda: reader.folders("public"),
+        lambda: reader.has_folder(FOLDER),
+        lambda: reader.objects(FOLDER),
+        lambda: reader.data_size(FOLDER, version.data_key),
+        lambda: list(reader.versions(FOLDER, "configuration", time.time(), None, None)),
+        lambda: list(reader.data(FOLDER, version.data_key, version.data_size)),
+    ]
+    with ThreadPoolExecutor(1) as another_connection:
+        for read_it in reads:
+            with pytest.raises(StorageDown):
+                another_connection.submit(read_it).result()
+    reader.close()

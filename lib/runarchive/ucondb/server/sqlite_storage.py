@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -92,12 +93,11 @@ class SqliteStorage(Storage):
 
     def folders(self, namespace: str) -> list[str]:
         """The names of the folders of a namespace, sorted."""
-        rows = self._connection().execute("select name from folders where namespace = ?", (namespace,))
+        rows = self._rows("select name from folders where namespace = ?", (namespace,))
         return sorted(row[0] for row in rows)
 
     def _holds_folder(self, folder: FolderName) -> bool:
-        query = "select 1 from folders where namespace = ? and name = ?"
-        return self._connection().execute(query, folder).fetchone() is not None
+        return any(self._rows("select 1 from folders where namespace = ? and name = ?", folder))
 
     def create_folder(
         self, folder: FolderName | str, *, owner: str = "", read: Sequence[str] = (), write: Sequence[str] = (),
@@ -149,25 +149,32 @@ class SqliteStorage(Storage):
 
     def data_size(self, folder: FolderName, data_key: str) -> int | None:
         """The size in bytes of a data row, or None when there is none."""
-        row = self._connection().execute(_named("select size from {data} where key = ?", folder), (int(data_key),))
-        found = row.fetchone()
-        return None if found is None else int(found[0])
+        rows = self._rows(_named("select size from {data} where key = ?", folder), (int(data_key),))
+        return next((int(row[0]) for row in rows), None)
 
     def data(self, folder: FolderName, data_key: str, size: int) -> Iterator[bytes]:
         """The bytes of a data row of this size, a piece at a time."""
-        connection = self._connection()
         if size <= WHOLE:
-            query = _named("select data from {data} where key = ?", folder)
-            yield connection.execute(query, (int(data_key),)).fetchone()[0]
+            for row in self._rows(_named("select data from {data} where key = ?", folder), (int(data_key),)):
+                yield row[0]
             return
-        with connection.blobopen(f"{folder.qualified}_data", "data", int(data_key), readonly=True) as blob:
+        table = f"{folder.qualified}_data"
+        with (
+            _trouble_as_storage_down(),
+            self._connection().blobopen(table, "data", int(data_key), readonly=True) as blob,
+        ):
             while piece := blob.read(PIECE):
                 yield piece
 
     def _query(
         self, folder: FolderName, query: str, values: Sequence[Any], *, many: bool = False
     ) -> Iterable[Sequence[Any]]:
-        return self._connection().execute(_named(query, folder), values)
+        rows = self._rows(_named(query, folder), values)
+        return rows if many else list(rows)
+
+    def _rows(self, query: str, values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+        with _trouble_as_storage_down():
+            yield from self._connection().execute(query, values)
 
     @staticmethod
     def _split_tags(value: Any) -> Sequence[str]:
@@ -210,11 +217,9 @@ class SqliteStorage(Storage):
                 finally:
                     for waiting in batch:
                         waiting.done = True
-        # DatabaseError itself, not its kinds for wrong statements: a file that is no database, or a damaged one.
-        if isinstance(mine.error, sqlite3.OperationalError) or type(mine.error) is sqlite3.DatabaseError:
-            raise StorageDown(str(mine.error)) from mine.error
         if mine.error is not None:
-            raise mine.error
+            with _trouble_as_storage_down():
+                raise mine.error
         return mine.result
 
     def _commit(self, batch: Sequence[_Waiting]) -> None:
@@ -234,6 +239,17 @@ class SqliteStorage(Storage):
             if connection.in_transaction:
                 connection.execute("rollback")
             raise
+
+
+@contextmanager
+def _trouble_as_storage_down() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        # DatabaseError itself, not its kinds for wrong statements: a file that is no database, or a damaged one.
+        if isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError:
+            raise StorageDown(str(error)) from error
+        raise
 
 
 @lru_cache(maxsize=1000)
