@@ -297,3 +297,29 @@ def test_a_file_that_was_damaged_meanwhile_is_a_database_that_is_down(tmp_path: 
             with pytest.raises(StorageDown):
                 another_connection.submit(read_it).result()
     reader.close()
+
+
+def test_a_database_that_was_restarted_costs_one_answer_not_one_a_thread(postgres_database: str) -> None:
+    store = PostgresStorage(postgres_database)
+    store.create_folder(FOLDER)
+    together = threading.Barrier(4)
+
+    def ask_together() -> bool:
+        together.wait()
+        return ask()
+
+    def ask() -> bool:
+        try:
+            store.objects(FOLDER)
+        except StorageDown:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as threads:
+        assert all(asked.result() for asked in [threads.submit(ask_together) for _ in range(4)])
+        with psycopg2.connect(postgres_database) as connection, connection.cursor() as cursor:
+            cursor.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()"
+                           " and pid <> pg_backend_pid()")
+        assert not ask()
+        assert all(asked.result() for asked in [threads.submit(ask_together) for _ in range(4)])
+    store.close()

@@ -97,7 +97,7 @@ class PostgresStorage(Storage):
         super().__init__()
         self._dsn = dsn
         self._local = threading.local()
-        self._connections: list[extensions.connection] = []
+        self._connections: set[extensions.connection] = set()
         self._lock = threading.Lock()
         self._run(lambda cursor: cursor.execute("select 1"))
 
@@ -250,7 +250,7 @@ class PostgresStorage(Storage):
 
     def _connection(self) -> extensions.connection:
         connection: extensions.connection | None = getattr(self._local, "connection", None)
-        if connection is None or connection.closed:
+        if connection is None or connection not in self._connections:
             options = f"-c statement_timeout={_STATEMENT_SECONDS * 1000} -c synchronous_commit=on"
             try:
                 connection = psycopg2.connect(self._dsn, connect_timeout=10, options=options)
@@ -260,13 +260,15 @@ class PostgresStorage(Storage):
             connection.autocommit = True
             self._local.connection = connection
             with self._lock:
-                self._connections.append(connection)
+                self._connections.add(connection)
         return connection
 
     def _forget(self, connection: extensions.connection) -> None:
+        """Use a connection no more; where it was lost, none: a database that was restarted has lost them all."""
         with self._lock:
-            if connection in self._connections:
-                self._connections.remove(connection)
+            if connection.closed:
+                self._connections.clear()
+            self._connections.discard(connection)
         connection.close()
 
 
