@@ -17,7 +17,6 @@ from textual.screen import Screen
 
 from runarchive.archive import Archive, Health, LockHolder
 from runarchive.errors import ArchiveError, ExitCode, UsageError
-from runarchive.filters import parse_filter
 from runarchive.model import Event, Job, RunState, Severity, Store
 from tui_archiver.clipboard import copy_out
 from tui_archiver.commands import ConsoleCommands, run_line, words_for
@@ -27,7 +26,7 @@ from tui_archiver.keys import BY_ID, Keymap, bindings
 from tui_archiver.memory import Memory
 from tui_archiver.messages import Changed, Fetched, PollFailed
 from tui_archiver.news import News
-from tui_archiver.run_book import SORT_KEYS, RunBook, View
+from tui_archiver.run_book import RunBook, remembered_view
 from tui_archiver.screens.all import SCREENS
 from tui_archiver.screens.base import ConsoleScreen, styles_path
 from tui_archiver.screens.detail import DetailScreen
@@ -102,7 +101,7 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
         plain = self.options.low_bandwidth or self.no_color
         self.theme = theme_for(self.console.color_system, self.memory.theme, plain=plain)
         self.set_keymap(self.keymap.textual())
-        self.book.view = self._remembered_view()
+        self.book.view = remembered_view(self.memory.filter, self.memory.sort, self.memory.descending, self.book.marked)
         self.app_resume_signal.subscribe(self, lambda _: self.action_redraw())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGHUP, signal.SIGTERM):
@@ -114,15 +113,6 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
     def get_line_filters(self) -> Sequence[LineFilter]:
         """With NO_COLOR no colour at all, where Textual's own filter would send greys."""
         return [NoColor()] if self.no_color else super().get_line_filters()
-
-    def _remembered_view(self) -> View:
-        memory = self.memory
-        sort = memory.sort if memory.sort in SORT_KEYS else "run"
-        try:
-            wanted = parse_filter(memory.filter, self.book.marked)
-        except UsageError:
-            wanted = parse_filter("")
-        return View(wanted, False, sort, memory.descending)
 
     def _load(self) -> tuple[int, Any, Any, Any]:
         archive = self.archive
@@ -350,22 +340,16 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
 
     def action_export(self) -> None:
         """Ask for a file and write what the screen shows."""
-        screen = self.screen
-        if not isinstance(screen, ConsoleScreen):
-            return
-        name = f"{screen.scope}-{self.now():%Y%m%d-%H%M%S}.csv"
+        if isinstance(self.screen, ConsoleScreen):
+            name = f"{self.screen.scope}-{self.now():%Y%m%d-%H%M%S}.csv"
+            hint = "the ending says how: .csv or .json"
+            self.push_screen(PromptScreen("export to", value=name, hint=hint), self.export_to)
 
-        def done(path: str | None) -> None:
-            if path and path.strip():
-                self.export_to(path.strip())
-
-        self.push_screen(PromptScreen("export to", value=name, hint="the ending says how: .csv or .json"), done)
-
-    def export_to(self, path: str) -> None:
-        """Write what the screen shows to a file."""
-        screen = self._console_screens()[-1]
-        names, rows = screen.export_rows()
-        self.ask("export", lambda: write_export(Path(path), names, rows), self.say)
+    def export_to(self, path: str | None) -> None:
+        """Write what the screen shows to a file, if one is named."""
+        if path and path.strip():
+            names, rows = self._console_screens()[-1].export_rows()
+            self.ask("export", lambda: write_export(Path(path.strip()), names, rows), self.say)
 
     def action_step_back(self) -> None:
         """Escape."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any
 
+from runarchive.errors import UsageError
 from runarchive.filters import RunFilter, parse_filter
 from runarchive.model import TROUBLED_STATES, Mark, Run, RunState
 
@@ -44,6 +45,15 @@ class View:
     faults_only: bool = False
     sort: str = "run"
     descending: bool = True
+
+
+def remembered_view(text: str, sort: str, descending: bool, marked: Collection[int]) -> View:
+    """The view with this filter and sort, as far as they still mean something."""
+    try:
+        wanted = parse_filter(text, marked)
+    except UsageError:
+        wanted = parse_filter("")
+    return View(wanted, False, sort if sort in SORT_KEYS else "run", descending)
 
 
 @dataclass(frozen=True, slots=True)

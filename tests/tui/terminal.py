@@ -57,7 +57,7 @@ class Terminal:
 
     def wait_for(self, pattern: str, patience: float = PATIENCE) -> str:
         """Wait until a regular expression is found on the screen, and return the screen."""
-        return self.wait_until(lambda seen: re.search(pattern, seen), patience, pattern)
+        return self.wait_until(lambda seen: re.search(pattern, seen, re.M), patience, pattern)
 
     def wait_until(self, holds: Callable[[str], object], patience: float = PATIENCE, what: str = "it") -> str:
         """Wait until something holds for what is on the screen, and return the screen."""

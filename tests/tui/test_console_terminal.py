@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -168,7 +169,44 @@ def test_a_signal_during_work_finishes_the_runs_in_hand(number: int, tmp_path: P
         assert not [job for job in archive.jobs() if job.state in ("running", "cancelling", "crashed")]
 
 
-def test_sizes_suspending_and_a_locale_without_unicode(tmp_path: Path, terminal: Terminal) -> None:
+def test_suspended_and_brought_back_in_another_size(tmp_path: Path, terminal: Terminal) -> None:
+    config = prepare(tmp_path, f"embedded://{tmp_path}/ucondb.sqlite", 5)
+    terminal.start(["bash", "--norc", "-i"], {"PS1": "shell> "})
+    terminal.wait_for(r"^shell>")
+    terminal.type(shlex.join([*CONSOLE, "-c", str(config)]))
+    terminal.press("Enter")
+    terminal.wait_for(r"5 runs")
+    terminal.press("C-z")
+    terminal.wait_for(r"Stopped")
+    terminal.type("stty -a | grep -o ' [-]*icanon'")
+    terminal.press("Enter")
+    assert re.search(r"^ icanon", terminal.wait_for(r"^ [-]*icanon(?!')"), re.M), "the shell has its terminal back"
+    terminal.resize(100, 30)
+    terminal.type("fg")
+    terminal.press("Enter")
+    terminal.wait_until(lambda seen: re.search(r" {60}5 runs", seen))
+    terminal.press("q")
+    terminal.wait_for(r"^shell>")
+
+
+def test_a_dialog_stands_every_size(tmp_path: Path, terminal: Terminal) -> None:
+    config = prepare(tmp_path, f"embedded://{tmp_path}/ucondb.sqlite", 15)
+    terminal.start([*CONSOLE, "-c", str(config), "--write"])
+    terminal.wait_for(r"15 runs")
+    terminal.press("*", "i")
+    terminal.wait_for(r"Import: 15 runs\?")
+    for size in ((40, 10), (20, 5), (200, 60), (80, 24)):
+        terminal.resize(*size)
+        terminal.press("Down", "Up")
+    terminal.wait_for(r"Type the number of runs, 15")
+    terminal.type("15")
+    terminal.press("Enter")
+    terminal.wait_for(r"job 1 ended: 15 done")
+    terminal.press("q")
+    terminal.wait_for(r"EXIT 0")
+
+
+def test_sizes_and_a_locale_without_unicode(tmp_path: Path, terminal: Terminal) -> None:
     config = prepare(tmp_path, f"embedded://{tmp_path}/ucondb.sqlite", 5)
     terminal.start([*CONSOLE, "-c", str(config)], {"LC_ALL": "en_US.ISO-8859-1", "TERM": "xterm", "NO_COLOR": "1"})
     assert terminal.wait_for(r"5 runs").isascii()

@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 
 from runarchive.archive import Changes
 from runarchive.errors import UsageError
-from runarchive.filters import complete, parse_filter
+from runarchive.filters import parse_filter
 from runarchive.keymap import Key
 from runarchive.model import TROUBLED_STATES, Run
 from tui_archiver import work
@@ -20,17 +20,13 @@ from tui_archiver.coverage import Coverage, run_span
 from tui_archiver.keys import bindings
 from tui_archiver.run_book import SORT_KEYS, THREAD_ABOVE, Applied, View, derive
 from tui_archiver.screens.base import ConsoleScreen, Export, styles_path
-from tui_archiver.screens.dialogs import PromptScreen
+from tui_archiver.screens.run_prompts import columns_prompt, filter_prompt, run_prompt
 from tui_archiver.widgets.bars import ACTIVE, CoverageStrip, OneLine, count_line
 from tui_archiver.widgets.line_view import LineView
 from tui_archiver.widgets.run_table import RunTable
 
 CALM_SECONDS = 1.0
 """How often at most a changing filter or sort order is derived anew."""
-
-FILTER_HINT = (
-    "words: and   a|b: either   !a: not   failed artdaqdb:missing run:12000-12500 config:bnb reason:timeout is:marked"
-)
 
 
 class RunsScreen(ConsoleScreen):
@@ -178,26 +174,12 @@ class RunsScreen(ConsoleScreen):
 
     def action_filter(self) -> None:
         """Ask for a filter; what is typed so far narrows the table at once."""
-        book = self.console_app.book
-        before = book.view
-
-        def check(text: str) -> str:
-            try:
-                parse_filter(text)
-            except UsageError as error:
-                return error.message
-            return ""
+        before = self.console_app.book.view
 
         def done(text: str | None) -> None:
-            if text is None:
-                self.show_view(before)
-            else:
-                self.set_filter(text)
+            self.show_view(before) if text is None else self.set_filter(text)
 
-        prompt = PromptScreen(
-            "/", value=before.filter.text, hint=FILTER_HINT, offer=complete, check=check, typed=self.set_filter
-        )
-        self.app.push_screen(prompt, done)
+        self.app.push_screen(filter_prompt(before.filter.text, self.set_filter), done)
 
     def set_filter(self, text: str) -> None:
         """Show only what this filter lets through; one that makes no sense yet changes nothing."""
@@ -302,17 +284,11 @@ class RunsScreen(ConsoleScreen):
     def action_columns(self) -> None:
         """Ask for the columns."""
 
-        def check(text: str) -> str:
-            unknown = [word for word in text.split() if word not in COLUMNS]
-            return f"{unknown[0]!r} is no column; there are {' '.join(COLUMNS)}" if unknown else ""
-
         def done(text: str | None) -> None:
             if text is not None:
-                self.set_columns(text.split() or DEFAULT_COLUMNS)
+                self.set_columns(text.split())
 
-        now = " ".join(self.table.columns)
-        hint = f"{' '.join(COLUMNS)} (empty: all; those that do not fit are left out)"
-        self.app.push_screen(PromptScreen("columns", value=now, hint=hint, check=check), done)
+        self.app.push_screen(columns_prompt(self.table.columns), done)
 
     def set_columns(self, names: Sequence[str]) -> None:
         """Show these columns, and remember them."""
@@ -322,15 +298,7 @@ class RunsScreen(ConsoleScreen):
 
     def action_goto(self) -> None:
         """Ask for a run number."""
-
-        def check(text: str) -> str:
-            return "" if text.strip().isdecimal() or not text.strip() else f"{text.strip()!r} is no run number"
-
-        def done(text: str | None) -> None:
-            if text and text.strip():
-                self.go_to_run(int(text))
-
-        self.app.push_screen(PromptScreen("go to run", check=check), done)
+        self.app.push_screen(run_prompt(), lambda text: self.go_to_run(int(text)) if text and text.strip() else None)
 
     def go_to_run(self, number: int) -> None:
         """Put the cursor on a run, or say why it is not shown."""
