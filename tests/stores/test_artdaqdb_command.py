@@ -248,6 +248,21 @@ def test_the_config_gives_store_schema_and_lock(
     assert main(words) == ExitCode.REFUSED
 
 
+def test_a_secret_in_a_uri_may_stay_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SECRET", "db-of-mine")
+    FilesystemDB(f"filesystemdb://{tmp_path}/db-of-mine").insert(
+        [NewDocument("RunHistory", "boot", "7/demo", "7/demo", 7, "a: 1\n")]
+    )
+    assert main(["artdaqdb", "list", "--uri", f"filesystemdb://{tmp_path}/${{SECRET}}", "--json"]) == ExitCode.DONE
+    assert json.loads(capsys.readouterr().out)["runs"][0]["run"] == 7
+    with pytest.raises(SystemExit) as caught:
+        main(["artdaqdb", "list", "--uri", "mongodb://u:${NO_SUCH_SECRET}@h/db"])
+    assert caught.value.code == ExitCode.USAGE
+    assert "NO_SUCH_SECRET is not set" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("uri", ["http://x", "mysql://a:secret@b/c", "nonsense"])
 def test_an_unknown_uri_is_told_without_its_password(uri: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["artdaqdb", "list", "--uri", uri]) == ExitCode.FAILED

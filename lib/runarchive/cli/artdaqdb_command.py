@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -32,7 +33,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     def add(name: str, summary: str) -> argparse.ArgumentParser:
         sub = actions.add_parser(name, help=summary, description=summary)
-        sub.add_argument("--uri", metavar="URI", help="filesystemdb:///PATH or mongodb://…, instead of the config's")
+        meaning = "filesystemdb:///PATH or mongodb://…, instead of the config's; ${NAME} is the environment's"
+        sub.add_argument("--uri", metavar="URI", type=_expanded, help=meaning)
         for flag in ("--json", "--read-only"):
             sub.add_argument(flag, action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         sub.add_argument("-c", "--config", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
@@ -53,7 +55,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("check", "every document, index and run; each finding with its mend")
     mended = add("reindex", "make the indexes anew from the documents; on MongoDB, the site's that are missing")
     mended.add_argument("--sibling", action="store_true", help="leave this one alone, write DIRECTORY_new beside it")
-    add("copy", "copy everything into another store").add_argument("--to", metavar="URI", required=True)
+    add("copy", "copy everything into another store").add_argument("--to", metavar="URI", type=_expanded, required=True)
+
+
+def _expanded(uri: str) -> str:
+    """The URI with its `${NAME}` from the environment: a password need not stand on a command line for all to see."""
+    from runarchive.config.expand import ExpansionError, expand
+
+    try:
+        return expand(uri, os.environ, lambda name: None)[0]
+    except ExpansionError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def run(args: argparse.Namespace) -> int:
