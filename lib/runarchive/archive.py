@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from runarchive.errors import ArchiveError, Code
 from runarchive.ledger import lock as locks
 from runarchive.ledger.journal import DecisionKind
 from runarchive.ledger.ledger import Ledger
-from runarchive.model import CheckResult, Event, Job, Phase, Run, RunState, Stage, Store
+from runarchive.model import CheckResult, Event, Job, Phase, Run, RunState, Severity, Stage, Store
 from runarchive.pipeline import compare, life, report
 from runarchive.pipeline.alarms import Alarms
 from runarchive.pipeline.context import Context
@@ -142,22 +142,20 @@ class Archive:
 
     def arm(self) -> None:
         """Allow writing; raises ArchiveError(READ_ONLY) where the config says `read_only: true`."""
-        self._unless_config_forbids("arming")
-        self._armed = True
+        self._armed = not self._config.app.read_only
+        self._writing("arming")
 
     def disarm(self) -> None:
         """Refuse writing from now on; jobs that run go on."""
         self._armed = False
 
-    def _unless_config_forbids(self, what: str) -> None:
-        if self._config.app.read_only:
-            message = f"{what} refused: the config says read_only: true"
-            raise ArchiveError(Code.READ_ONLY, message, phase=Phase.WRITE, hint="change app.read_only first")
-
     def _writing(self, what: str) -> None:
-        if not self._armed:
-            self._unless_config_forbids(what)
-            raise ArchiveError(Code.READ_ONLY, f"{what} refused: this archive is read-only here", phase=Phase.WRITE)
+        if self._armed:
+            return
+        why, hint = "this archive is read-only here", None
+        if self._config.app.read_only:
+            why, hint = "the config says read_only: true", "change app.read_only first"
+        raise ArchiveError(Code.READ_ONLY, f"{what} refused: {why}", phase=Phase.WRITE, hint=hint)
 
     def runs(self) -> tuple[Run, ...]:
         """Every known run, lowest first, from the ledger's memory of the last look; at once."""
@@ -379,6 +377,10 @@ class Archive:
     def events(self, limit: int = 1000, *, run: int | None = None) -> tuple[Event, ...]:
         """The newest events of every process on this archive, oldest first."""
         return self._ledger.events.latest(limit=limit, run=run)
+
+    def on_event(self, heard: Callable[[str, Severity], None]) -> None:
+        """Have each event of this process told that is about no single run, stage or job; from any thread."""
+        self._ledger.events.heard = heard
 
     def lock_holder(self) -> LockHolder | None:
         """Who holds the writer's lock, or None."""

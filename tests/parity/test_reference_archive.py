@@ -147,7 +147,7 @@ def test_the_index_that_two_workers_broke_is_found_said_and_mended(taken_over: S
         assert "All systems are synchronized" not in found
     start = taken_over.run("--incremental")
     assert start.code == 0
-    assert "Import Stage: RunHistory/index.json is damaged" in start
+    assert "WARNING - RunHistory/index.json is damaged" in start
     cli = [str(Path(sys.executable).with_name("tui-archiver")), "-c", str(taken_over.config_file), "artdaqdb"]
     check = subprocess.run([*cli, "check"], capture_output=True, text=True, check=False)
     assert check.returncode == 1

@@ -197,6 +197,7 @@ def test_row_033_and_d15_the_lock_file_stays_after_exit_and_a_killed_holder_free
     site.configure(ucon_db={"server_url": gate.proxy.url})
     done = site.run("--migrate-only")
     assert done.code == 0
+    assert f":{process.pid} was cut off; its runs are continued" in done
     assert (site.work / ".archiver.lock").read_text() == f"{os.getpid()}\n"
     assert set(site.states().values()) == {RunState.ARCHIVED}
     lock = WriterLock(site.work / ".archiver.lock")

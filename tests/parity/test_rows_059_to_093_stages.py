@@ -48,6 +48,8 @@ def test_row_059_candidates_are_numbered_directories_that_artdaqdb_lacks_lowest_
     done = site.run("--import-only")
     assert done.code == 0
     assert "Run range: 990 to 991" in done
+    for odd in ("'²'", "'0012'", "'12a'", "'1234'"):
+        assert f"WARNING - {odd} in the records directory: " in done
     assert site.held(Store.ARTDAQDB) == {990, 991, 2000, 2001}
 
 
@@ -413,6 +415,16 @@ def test_row_092_and_s8_a_bad_state_file_loses_no_run_and_is_written_anew(site: 
     assert done.code == 0
     assert "Import Stage: Found 1 runs to import." in done
     assert json.loads((site.work / "importer_state.json").read_text())["last_contiguous_run"] == 2000
+
+
+def test_s8_and_l20_a_state_file_that_cannot_be_written_is_said_and_the_other_one_is_written(site: Site) -> None:
+    (site.root / "file").touch()
+    site.configure(app={"import_state_file": str(site.root / "file" / "state.json")})
+    site.make(1)
+    done = site.run()
+    assert done.code == 0
+    assert re.search(r"WARNING - the older archiver's state files: .*state\.json cannot be written", done.out)
+    assert json.loads((site.work / "migrator_state.json").read_text())["last_contiguous_run"] == 1000
 
 
 def test_a_damaged_ledger_is_said_and_loses_no_run(site: Site) -> None:

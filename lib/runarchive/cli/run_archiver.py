@@ -164,7 +164,7 @@ def _work(args: argparse.Namespace, config: Config, at: CurrentStage) -> int:
         ORCHESTRATOR.info("All components initialized successfully.")
         for notice in archive.notices[len(config.warnings) :]:
             MAIN.warning("%s", notice)
-        archive.alarms.heard = lambda sentence, severity: MAIN.log(LEVELS[severity], "%s", sentence)
+        archive.on_event(lambda sentence, severity: MAIN.log(LEVELS[severity], "%s", sentence))
         requests = StopRequests(archive.stop)
         requests.install()
         start = Start(archive, config, args, requests, at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -22,6 +22,8 @@ class Journal:
     def __init__(self, database: Database, writer: str) -> None:
         self._database = database
         self._writer = writer
+        self.heard: Callable[[str, Severity], None] = lambda message, severity: None
+        """Told of each event of this process that is about no single run, stage or job; from any thread."""
 
     def record(
         self,
@@ -33,6 +35,8 @@ class Journal:
         job: int | None = None,
     ) -> int:
         """Note one event; returns its number."""
+        if run is None and stage is None and job is None:
+            self.heard(message, severity)
         with self._database.write() as db:
             number = self._database.next_number()
             db.execute(

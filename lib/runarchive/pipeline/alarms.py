@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from runarchive.config import Config
 from runarchive.ledger.ledger import Ledger
 from runarchive.model import Severity, Stage
@@ -21,14 +19,11 @@ class Alarms:
         self._ledger = ledger
         self._notifier = Notifier(config, self._tell)
         self._closed = False
-        self.heard: Callable[[str, Severity], None] = lambda sentence, severity: None
-        """Told, too, of what was sent and what was not; from another thread."""
 
     def _tell(self, sentence: str, severity: Severity) -> None:
         if self._closed:
             return  # a delivery that outlasted its time limit: the ledger is closed, the alarm is kept
         self._ledger.events.record(sentence, severity=severity)
-        self.heard(sentence, severity)
 
     def __call__(self, outcome: Outcome) -> None:
         """Tell of one job that ended."""

@@ -78,9 +78,15 @@ def write_standing(config: Config, now: Standing) -> None:
     A number in a failure log that no store and no directory knows was written by somebody else, and stays.
     """
     app = config.app
+    failures: list[ArchiveError] = []
     for state, file, log in (
         (now.imported, app.import_state_file, app.import_failure_log),
         (now.migrated, app.migrate_state_file, app.migrate_failure_log),
     ):
-        write_state(file, state)
-        update_failure_log(log, add=state.failed, remove=now.known.difference(state.failed))
+        try:
+            write_state(file, state)
+            update_failure_log(log, add=state.failed, remove=now.known.difference(state.failed))
+        except ArchiveError as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]

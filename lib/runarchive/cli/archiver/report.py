@@ -72,7 +72,7 @@ def _store(title: str, store: StoreReport, *places: tuple[str, str]) -> None:
     for name, place in places:
         _field(name, place)
     if store.error:
-        _field("Status", f"not to be asked: {store.error}")
+        _field("Status", f"could not be asked: {store.error}")
         return
     _field("Total Runs", store.runs)
     if not store.ranges:

@@ -93,8 +93,6 @@ class Start:
             words.logger.critical("Import Stage: Failed to determine runs to import: %s", trouble)
             return self._completed("Import", 1)
         self._perf(Store.ARTDAQDB)
-        for sentence in self._archive.health()[Store.ARTDAQDB].damage:
-            words.logger.warning("Import Stage: %s", sentence)
         counts, waiting = self._archive.counts()
         words.logger.info("Found %d run directories in filesystem", counts[Store.FILESYSTEM])
         words.logger.info("Found %d runs already in ArtdaqDB", counts[Store.ARTDAQDB])
