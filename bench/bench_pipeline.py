@@ -26,10 +26,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import yaml
+
 from runarchive.archive import Archive, JobKind, JobObserver, JobOptions
 from runarchive.artdaqdb.mongodb_care import SITE_INDEXES
 from runarchive.artdaqdb.store import RUN_HISTORY, SYSTEM_LAYOUT, NewDocument, open_store
-from runarchive.cli.demo_command import CONFIG
 from runarchive.model import Stage
 from runarchive.real_servers import MongodServer
 from runarchive.records_dir import make_records
@@ -38,6 +39,8 @@ from runarchive.ucondb.embedded import open_client
 
 RUNS = {Size.SMALL: 120, Size.MEDIUM: 60, Size.LARGE: 20}
 DATABASE = "bench_pipeline"
+OBJECT = {"folder_name": "demo", "object_name": "configuration", "writer_user": "demo", "writer_password": "demo"}
+Keys = dict[str, object] | None
 
 
 def say(text: str) -> None:
@@ -46,13 +49,25 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def site(root: Path, uri: str) -> Path:
-    """A config in this directory, with the embedded UconDB; a FilesystemDB in it where no URI is given."""
+def site(root: Path, artdaqdb: str = "", ucondb: str = "", *, app: Keys = None, stores: Keys = None) -> Path:
+    """A config in this directory; a FilesystemDB and the embedded UconDB in it where no URI and URL are given.
+
+    `app` and `stores` are further keys of the section of the program, and of both stores'.
+    """
     for name in ("conf", "records", "work"):
         (root / name).mkdir(parents=True, exist_ok=True)
+    ucon = {"server_url": ucondb or f"embedded://{root}/ucondb.sqlite", **OBJECT, **(stores or {})}
+    sections = {
+        "app": {"work_dir": f"{root}/work", **(app or {})},
+        "source_files": {"run_records_dir": f"{root}/records"},
+        "artdaq_db": {
+            "database_uri": artdaqdb or f"filesystemdb://{root}/artdaqdb", "fcl_conf_dir": f"{root}/conf",
+            **(stores or {}),
+        },
+        "ucon_db": ucon,
+    }  # fmt: skip
     config = root / "config.yaml"
-    artdaqdb = uri or f"filesystemdb://{root}/artdaqdb"
-    config.write_text(CONFIG.format(root=root, artdaqdb=artdaqdb, ucondb=f"embedded://{root}/ucondb.sqlite", more=""))
+    config.write_text(yaml.safe_dump(sections))
     return config
 
 

@@ -128,12 +128,13 @@ def main() -> int:
         mongo = Proxy(urlsplit(uri).port or 27017, chance, args.errors, args.hangs, args.limit)
         with EmbeddedServer(root / "ucondb.sqlite", "demo", "configuration", "demo", "demo") as server:
             ucon = Proxy(urlsplit(server.url).port or 80, chance, args.errors, args.hangs, args.limit)
-            config = site(root, uri.replace(str(urlsplit(uri).port), str(mongo.port), 1))
-            text = config.read_text().replace(f"embedded://{root}/ucondb.sqlite", f"http://127.0.0.1:{ucon.port}/app")
-            more = f"  timeout_seconds: {args.limit}\n"
-            text = text.replace("ucon_db:\n", "ucon_db:\n" + more).replace("artdaq_db:\n", "artdaq_db:\n" + more)
-            workers = f"parallel_workers: {args.workers}\n  retry_delay_seconds: 0.5"
-            config.write_text(text.replace("parallel_workers: 2", workers))
+            config = site(
+                root,
+                uri.replace(str(urlsplit(uri).port), str(mongo.port), 1),
+                f"http://127.0.0.1:{ucon.port}/app",
+                app={"parallel_workers": args.workers, "retry_delay_seconds": 0.5},
+                stores={"timeout_seconds": args.limit},
+            )
             make_records(root / "records", runs=args.runs, size=Size(args.size), in_progress=0)
             return soak(config, mongo, ucon, args)
 
