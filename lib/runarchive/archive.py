@@ -388,9 +388,8 @@ class Archive:
         holder = locks.lock_holder(self._config.app.lock_file, jobs.running(), jobs.is_stuck)
         if holder is None:
             return None
-        owner = holder.job.owner if holder.job else f"pid {holder.pid}" if holder.pid else "an unknown process"
-        host = owner.rpartition(":")[0].rpartition("@")[2]
-        return LockHolder(holder.pid or 0, owner, host, holder.job, holder.stuck, self._runner.holds_lock)
+        host = holder.owner.rpartition(":")[0].rpartition("@")[2]
+        return LockHolder(holder.pid or 0, holder.owner, host, holder.job, holder.stuck, self._runner.holds_lock)
 
     def break_lock(self) -> None:
         """Take the lock from a stuck holder; raises ArchiveError(READ_ONLY) when not armed."""

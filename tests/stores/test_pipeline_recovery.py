@@ -12,7 +12,7 @@ import pytest
 
 from runarchive.archive import Archive, JobKind, RecoveryKind
 from runarchive.cli.main import main
-from runarchive.model import RunState
+from runarchive.model import RunState, Stage
 from tests.archiver_site import Site
 
 
@@ -81,6 +81,8 @@ def test_a_damaged_ledger_is_set_aside_said_and_made_anew(site: Site) -> None:
         assert [run.run for run in outcome.failed] == [1003]
         archive.judge(100)
         assert sum(run.state is RunState.ARCHIVED for run in archive.runs()) == 4
+        told = {entry.run: {one.stage for one in entry.hashes} for entry in archive.manifest()}
+        assert told[1000] == {Stage.IMPORT, Stage.MIGRATE}, "what was compared again has its hashes again"
     assert list(site.work.glob("ledger.sqlite.damaged-*"))
 
 

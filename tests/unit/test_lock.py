@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from runarchive.errors import ArchiveError, Code
-from runarchive.ledger import Ledger, WriterLock, break_lock, lock_holder, lock_remark
+from runarchive.ledger import Ledger, WriterLock, break_lock, lock_holder, lock_remark, this_actor
 from runarchive.ledger.lock import is_held, read_pid
 
 HOLD = (
@@ -150,7 +150,7 @@ def test_the_holder_is_named_by_its_job(tmp_path: Path, path: Path) -> None:
     lock.acquire()
     found = lock_holder(path, ledger.jobs.running(), ledger.jobs.is_stuck)
     assert found is not None
-    assert found.name == f"pid {os.getpid()}"
+    assert found.name == f"{this_actor()}:{os.getpid()}"
     job = ledger.jobs.start("import", 40)
     ledger.jobs.progress(job, done=7)
     found = lock_holder(path, ledger.jobs.running(), ledger.jobs.is_stuck)

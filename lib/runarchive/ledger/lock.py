@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pwd
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -23,19 +25,23 @@ _PROBES = 3
 
 @dataclass(frozen=True, slots=True)
 class LockHolder:
-    """Who holds a lock file: the pid it names, since when, and the job of that process where the ledger knows one."""
+    """Who holds a lock file: the pid it names, since when, and the job of that process where the ledger knows one.
+
+    `owner` reads `user@host:pid`, or as much of it as can be told.
+    """
 
     path: Path
     pid: int | None
+    owner: str
     since: datetime | None
     job: Job | None = None
     stuck: bool = False
 
     @property
     def name(self) -> str:
-        """The holder in words: `user@host:pid (job 12, import 7/40)`, or the pid alone."""
+        """The holder in words: `user@host:pid (job 12, import 7/40)`, or its owner alone."""
         if self.job is None:
-            return f"pid {self.pid}" if self.pid else "an unknown process"
+            return self.owner
         text = f"{self.job.owner} (job {self.job.job}, {self.job.kind} {self.job.done}/{self.job.total})"
         return f"{text}, without progress since {self.job.updated:%H:%M:%S} UTC" if self.stuck else text
 
@@ -56,10 +62,12 @@ class WriterLock:
         """Whether this process holds it."""
         return self._descriptor is not None
 
-    def acquire(self, wait: float = 0, *, cancelled: Callable[[], bool] = lambda: False, holder: str = "") -> None:
+    def acquire(
+        self, wait: float = 0, *, cancelled: Callable[[], bool] = lambda: False, holder: Callable[[], str] = str
+    ) -> None:
         """Take the lock, waiting up to `wait` seconds, and write this pid into the file.
 
-        Raises ArchiveError: LOCK_HELD (naming the holder as given), CANCELLED, or PERMISSION.
+        Raises ArchiveError: LOCK_HELD (naming the holder as `holder` does then), CANCELLED, or PERMISSION.
         """
         end = time.monotonic() + wait
         probes = 0
@@ -70,7 +78,7 @@ class WriterLock:
                     Code.CANCELLED, f"waiting for the lock {self.path} was cancelled", phase=Phase.CONNECT
                 )
             if time.monotonic() >= end and probes >= _PROBES:
-                who = holder or f"pid {read_pid(self.path) or 'unknown'}"
+                who = holder() or f"pid {read_pid(self.path) or 'unknown'}"
                 raise ArchiveError(
                     Code.LOCK_HELD,
                     f"Another process may be running. Lock file '{self.path}' is held. By {who}.",
@@ -200,7 +208,21 @@ def lock_holder(
     except OSError:
         since = None
     job = next((item for item in running if item.owner.rpartition(":")[2] == str(pid)), None)
-    return LockHolder(path, pid, since, job, bool(job and stuck and stuck(job)))
+    owner = job.owner if job else _owner_of(path, pid)
+    return LockHolder(path, pid, owner, since, job, bool(job and stuck and stuck(job)))
+
+
+def _owner_of(path: Path, pid: int | None) -> str:
+    """Whose process a lock file names; another host's cannot be told apart from one of ours but by the kernel."""
+    if pid is None:
+        return "an unknown process"
+    try:
+        if _in_kernel_table(path.stat()):
+            user = pwd.getpwuid(Path("/proc", str(pid)).stat().st_uid).pw_name
+            return f"{user}@{socket.gethostname()}:{pid}"
+    except (OSError, KeyError):
+        """The process, or its account, cannot be looked at."""
+    return f"pid {pid}"
 
 
 def break_lock(path: Path) -> bool:

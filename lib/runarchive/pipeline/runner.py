@@ -27,6 +27,7 @@ from runarchive.pipeline.telling import tell
 from runarchive.pipeline.trouble import OUTAGE, STORE_OF_STAGE, backoff
 from runarchive.pipeline.verify_stage import run_verify
 from runarchive.pipeline.views import JobKind, JobOptions, Outcome, Plan, PlannedRun
+from runarchive.pipeline.work import hop_hashes
 
 LOCK_REMOVED = "Lock file removed"
 
@@ -83,9 +84,12 @@ class Runner:
                     self._lock.release()
 
     def _acquire(self, wait: float) -> None:
-        holder = lock_holder(self._config.app.lock_file, self._ledger.jobs.running(), self._ledger.jobs.is_stuck)
-        name = holder.name if holder is not None else ""
-        self._lock.acquire(wait, cancelled=lambda: bool(self._stop_requested), holder=name)
+        def holder() -> str:
+            jobs = self._ledger.jobs
+            found = lock_holder(self._config.app.lock_file, jobs.running(), jobs.is_stuck)
+            return found.name if found is not None else ""
+
+        self._lock.acquire(wait, cancelled=lambda: bool(self._stop_requested), holder=holder)
         for job in self._ledger.jobs.reap():
             tell(self._ledger, 
                 f"job {job.job} ({job.kind}) of {job.owner} was cut off; its runs are continued",
@@ -330,6 +334,7 @@ class Runner:
             except ArchiveError:
                 continue
             self._context.memory.update([run], partial(_unless_changed, before, after))
+            self._ledger.history.record_hashes(hop_hashes(after))
             judged += 1
         return judged
 

@@ -149,19 +149,23 @@ class Worker:
         self, before: Evidence, after: Evidence, checks: tuple[CheckResult, ...], began: float
     ) -> Done:
         """Keep the verdicts, unless a job changed the run while it was read."""
-        hops = [(Stage.IMPORT, after.import_hop), (Stage.MIGRATE, after.migrate_hop)]
         with self._ledger.transaction():
             if self._memory.evidence(before.run) != before:
                 return Done(self._memory.derive(before), before, seconds=time.monotonic() - began)
             run = self._memory.save([after])[0]
             self._ledger.history.record_checks(checks, run=run.run, stage=Stage.VERIFY, job=self._job)
-            hashes = [_hash(run.run, stage, hop) for stage, hop in hops if hop is not None]
-            self._ledger.history.record_hashes(hashes, job=self._job)
+            self._ledger.history.record_hashes(hop_hashes(after), job=self._job)
             for check in checks:
                 if check.verdict is Verdict.FAIL:
                     message = f"{run.run} {check.name}: {check.evidence}"
                     self._event(run, Stage.VERIFY, message, Severity.ERROR)
         return Done(run, after, checks=checks, seconds=time.monotonic() - began)
+
+
+def hop_hashes(evidence: Evidence) -> list[HopHash]:
+    """The hash of each hop of a run that was compared."""
+    hops = ((Stage.IMPORT, evidence.import_hop), (Stage.MIGRATE, evidence.migrate_hop))
+    return [_hash(evidence.run, stage, hop) for stage, hop in hops if hop is not None and hop.output]
 
 
 def _hash(run: int, stage: Stage, hop: HopEvidence) -> HopHash:
