@@ -356,6 +356,18 @@ async def test_a_lock_is_broken_only_when_its_holder_was_named_and_the_word_type
         assert ("break_lock",) in archive.calls
 
 
+@pytest.mark.parametrize("width", [70, 80, 100])
+async def test_the_health_of_the_stores_stands_beside_a_long_named_lock_holder(width: int) -> None:
+    archive = StandIn()
+    archive.holder = LockHolder(99, "experiment-operator@evb01-daq:4711", "evb01", stuck=True)
+    async with console(archive, (width, 24)) as (app, pilot):
+        await until(pilot, lambda: app.holder is not None)
+        title = screen_text(app).splitlines()[0]
+        assert "lock experiment-operator" in title
+        assert " fs ✓" in title
+        assert "!" in title
+
+
 async def test_tab_completes_commands_and_filters() -> None:
     async with console() as (app, pilot):
         await press(pilot, "colon", *"comp", "tab")

@@ -88,6 +88,7 @@ async def test_dim_text_is_dimmer_in_every_theme_with_colours() -> None:
             table = app.screen.query_one(RunTable)
             dim, plain = table.style_of("dim"), table.style_of("")
             assert dim.dim or dim.color != plain.color, theme
+            assert not table.style_of("dim", "cursor").dim, f"{theme}: the line under the cursor must be read"
 
 
 async def test_runs_on_a_tiny_terminal() -> None:

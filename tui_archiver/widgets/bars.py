@@ -19,6 +19,7 @@ from tui_archiver.widgets.paint import Glyphs, Painted, Piece, fit, length
 
 STORE_NAMES = {Store.FILESYSTEM: "fs", Store.ARTDAQDB: "artdaqdb", Store.UCONDB: "ucondb"}
 SHORT_NAMES = {Store.FILESYSTEM: "fs", Store.ARTDAQDB: "adb", Store.UCONDB: "ucon"}
+SHORTEST_HEALTH = len(" fs ?  adb ?  ucon ? ")
 SEVERITY_STYLE = {Severity.DEBUG: "dim", Severity.INFO: "", Severity.WARNING: "warn", Severity.ERROR: "bad"}
 LOUD = (Severity.WARNING, Severity.ERROR)
 ACTIVE = frozenset({JobState.QUEUED, JobState.RUNNING, JobState.PAUSED, JobState.CANCELLING})
@@ -72,24 +73,27 @@ class TitleBar(OneLine):
         left.append((" ARMED ", "armed") if armed else (" READ-ONLY ", "safe"))
         if holder is not None and not holder.here and width >= 70:
             stuck = " stuck" if holder.stuck else ""
-            left.append((f" lock {self.glyphs.clean(holder.owner, 24)}{stuck}", "warn"))
+            room = width - length(left) - SHORTEST_HEALTH - len(" lock … stuck")
+            left.append((f" lock {self.glyphs.clean(holder.owner, max(6, min(24, room)))}{stuck}", "warn"))
         if warning:
             left.append((f" {warning}", "bad"))
-        names = STORE_NAMES if width >= 76 and not warning else SHORT_NAMES
         right: list[Piece] = []
-        for store, label in names.items():
-            right += self._store(label, health.get(store), width, now)
+        for names, times in ((STORE_NAMES, True), (SHORT_NAMES, True), (SHORT_NAMES, False)):
+            parts = (self._store(label, health.get(store), times, now) for store, label in names.items())
+            right = [piece for part in parts for piece in part]
+            if length(left) + length(right) <= width:
+                break
         self.show(left, right)
 
-    def _store(self, label: str, health: Health | None, width: int, now: datetime) -> list[Piece]:
+    def _store(self, label: str, health: Health | None, times: bool, now: datetime) -> list[Piece]:
         if health is None or health.ok is None:
             return [(f" {label} ", ""), (f"{self.glyphs.mark(Mark.UNKNOWN)} ", "warn")]
         looked = "" if health.looked_at is None else age((now - health.looked_at).total_seconds())
         if not health.ok:
-            since = f" {looked}" if width >= 60 and looked not in ("", "now") else ""
+            since = f" {looked}" if times and looked not in ("", "now") else ""
             return [(f" {label} ", ""), (f"{self.glyphs.mark(Mark.ERROR)}{since} ", "bad")]
-        took = "" if health.latency is None or width < 60 else f" {duration(health.latency)}"
-        seen = f" ({looked})" if width >= 110 and looked not in ("", "now") else ""
+        took = f" {duration(health.latency)}" if times and health.latency is not None else ""
+        seen = f" ({looked})" if self.size.width >= 110 and looked not in ("", "now") else ""
         style = "warn" if health.paused else "good"
         return [(f" {label} ", ""), (self.glyphs.mark(Mark.VERIFIED), style), (f"{took}{seen} ", "dim")]
 
