@@ -72,6 +72,32 @@ def test_row_003_no_mode_is_import_then_migrate(each_site: Site) -> None:
     assert set(each_site.states().items()) == {(run, RunState.ARCHIVED) for run in runs}
 
 
+def test_rows_003_to_014_the_documented_command_lines(each_site: Site) -> None:
+    runs = each_site.make(2)
+    lines = {
+        "": "✓ Run 1001 migrated and verified successfully",
+        "--incremental": "=== Execution Mode: Full Pipeline (Incremental) ===",
+        "--import-only": "=== Execution Mode: Import Only (Full) ===",
+        "--import-only --incremental": "=== Execution Mode: Import Only (Incremental) ===",
+        "--migrate-only --validate": "Migration Stage: Blob validation enabled",
+        "--migrate-only --incremental": "=== Execution Mode: Migration Only (Incremental) ===",
+        "--retry-failed-import": "✓ Import Recovery Stage completed successfully (exit code: 0)",
+        "--retry-failed-migrate": "✓ Migration Recovery Stage completed successfully (exit code: 0)",
+        "--report-status": "1. All systems are synchronized - no action needed",
+        "--report-status --compare-state": "  Status:              All expected runs present in UconDB",
+        "--compare-state": "  Last Contiguous Run: 1001",
+        "--recover-import-state": "IMPORT STATE RECOVERY COMPLETE",
+        "--recover-migrate-state": "MIGRATION STATE RECOVERY COMPLETE",
+        "--incremental -v": "PERF: run_record_archiver.clients.artdaq.get_archived_runs executed in ",
+    }
+    for flags, line in lines.items():
+        done = each_site.run(*flags.split())
+        assert done.code == 0, flags
+        assert line in done, flags
+        assert "✓ EXECUTION COMPLETED SUCCESSFULLY" in done, flags
+    assert each_site.states() == {run: RunState.ARCHIVED for run in runs}
+
+
 def test_row_004_import_only(each_site: Site) -> None:
     runs = each_site.make(2)
     done = each_site.run("--import-only")
@@ -400,6 +426,8 @@ def test_row_023_unexpected_failures_are_2_with_a_traceback_in_the_log(
     done = site.run("--report-status")
     assert done.code == 2
     assert "UNEXPECTED ERROR SUMMARY" in done
+    assert "Failed Stage: Status Report" in done
+    assert "Check logs for details about Status Report stage failure." in done
     assert "ZeroDivisionError" in (site.work / "archiver.log").read_text()
     assert "Traceback (most recent call last)" in (site.work / "archiver.log").read_text()
 

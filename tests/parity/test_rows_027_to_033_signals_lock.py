@@ -169,7 +169,9 @@ def test_rows_025_and_031_and_d16_and_d17_removing_the_lock_file_is_a_graceful_s
         lock.unlink()
     else:
         lock.write_text("stop please\n")
-    wait_for_line(process, "LOCK FILE REMOVED - INITIATING GRACEFUL SHUTDOWN")
+    said = wait_for_line(process, "Process will finish current run and then exit")
+    assert "LOCK FILE REMOVED - INITIATING GRACEFUL SHUTDOWN" in said
+    assert f"Lock file: {lock}" in said
     gate.open.set()
     done = site.end(process)
     assert done.code == 1

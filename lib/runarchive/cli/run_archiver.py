@@ -201,7 +201,7 @@ def _known_error(error: ArchiveError, stage: str) -> int:
     if error.hint:
         lines.append(f"Next: {error.hint}")
     banner(MAIN, *lines, level=level)
-    MAIN.info("Archiver terminated due to error.")
+    _terminated(stage)
     return int(ExitCode.FAILED)
 
 
@@ -212,7 +212,13 @@ def _unexpected_error(error: Exception, stage: str) -> None:
     lines += [f"Error Type: {type(error).__name__}", f"Error Message: {error}"]
     banner(MAIN, *lines, level=logging.CRITICAL)
     MAIN.critical("Full traceback:", exc_info=error)
+    _terminated(stage)
+
+
+def _terminated(stage: str) -> None:
     MAIN.info("Archiver terminated due to error.")
+    if stage:
+        MAIN.info("Check logs for details about %s stage failure.", stage)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from runarchive.cli.archiver.log import IMPORTER, MIGRATOR, ORCHESTRATOR, banner
-from runarchive.config import AppFuzz
+from runarchive.config import App, AppFuzz
 from runarchive.errors import ArchiveError, Code
 from runarchive.model import Failure, Stage
 from runarchive.pipeline.observer import JobObserver
@@ -82,12 +82,12 @@ class Fuzz:
 class StageLog(JobObserver):
     """Logs a job line by line as the older archiver did, and keeps the tally of the stage."""
 
-    def __init__(self, stage: Stage, limit_words: str, workers: int, fuzz: Fuzz | None) -> None:
+    def __init__(self, stage: Stage, limit_words: str, app: App, fuzz: Fuzz | None) -> None:
         self.tally = StageTally()
         self._words = WORDS[stage]
         self._stage = stage
         self._limit_words = limit_words
-        self._workers = workers
+        self._app = app
         self._fuzz = fuzz
         self._lock = threading.Lock()
 
@@ -104,7 +104,7 @@ class StageLog(JobObserver):
         if remaining:
             say("%s: Limited to %d runs (%s). %d runs remaining.", words.title, len(runs), self._limit_words, remaining)
         say("%s: Processing batch of %d runs.", words.title, len(runs))
-        say("Starting parallel processing of %d runs with %d workers", len(runs), self._workers)
+        say("Starting parallel processing of %d runs with %d workers", len(runs), self._app.parallel_workers)
 
     def attempt_started(self, run: int, stage: Stage, attempt: int, attempts: int) -> None:
         """Log the attempt; raises ArchiveError for a made-up failure."""
@@ -136,7 +136,8 @@ class StageLog(JobObserver):
         """Log a stop that no signal asked for: the lock file was removed, or a person cancelled the job."""
         if why == LOCK_REMOVED:
             title = "LOCK FILE REMOVED - INITIATING GRACEFUL SHUTDOWN"
-            banner(ORCHESTRATOR, title, "Process will finish current run and then exit", level=logging.WARNING)
+            place = f"Lock file: {self._app.lock_file}"
+            banner(ORCHESTRATOR, title, place, "Process will finish current run and then exit", level=logging.WARNING)
         self._words.logger.warning("%s: stops after the runs in hand: %s", self._words.title, why)
 
     def paused(self, stage: Stage, why: str) -> None:

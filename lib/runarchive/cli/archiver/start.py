@@ -123,7 +123,7 @@ class Start:
         """One job of one stage; `runs` None is all that is due, within batch_size."""
         limit = 0 if runs is not None else self._config.app.batch_size * (1 if self._args.incremental else FULL_FACTOR)
         limit_words = "batch_size" if self._args.incremental else "batch_size * 10"
-        watch = StageLog(stage, limit_words, self._config.app.parallel_workers, self._fuzz)
+        watch = StageLog(stage, limit_words, self._config.app, self._fuzz)
         options = JobOptions(limit=limit, refresh=False, wait=self._args.wait, again=not self._args.incremental)
         outcome = self._archive.run_job(kind, runs, options, observer=watch)
         if not watch.tally.due:
