@@ -218,14 +218,16 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
 
     # --- for screens and commands
 
-    def ask(self, key: str, call: Callable[[], Any], done: Callable[[Any], None]) -> None:
-        """Call into the archive in a thread; `done` gets the answer, an error is said."""
+    def ask(
+        self, key: str, call: Callable[[], Any], done: Callable[[Any], None], failed: Callable[[], None] = lambda: None
+    ) -> None:
+        """Call into the archive in a thread; `done` gets the answer, an error is said after `failed` was told."""
 
         def then(value: Any, error: Exception | None) -> None:
             if error is None:
                 done(value)
             else:
-                self.question_fails()
+                failed()
                 self.say_error(error)
 
         self.fetcher.fetch(key, call, then)

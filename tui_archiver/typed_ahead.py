@@ -32,7 +32,12 @@ class TypedAheadApp(App[int], inherit_bindings=False):
         """A question is being made: a count typed meanwhile is its answer, not the name of a screen."""
         self._answer = ""
 
-    def question_fails(self) -> None:
+    @property
+    def question_expected(self) -> bool:
+        """Whether a question is being made, and nobody left it with escape."""
+        return self._answer is not None
+
+    def drop_question(self) -> None:
         """There will be no question."""
         self._answer = None
 
@@ -57,6 +62,9 @@ class TypedAheadApp(App[int], inherit_bindings=False):
                 return
             if self._answer is not None and (event.key in ANSWERS or event.key.isdecimal()):
                 self._answer += "\n" if event.key == "enter" else event.key
+                return
+            if self._answer is not None and event.key == "escape":
+                self.drop_question()
                 return
             screen = self.screen_stack[-1] if self.screen_stack else None
             if isinstance(screen, AskingScreen) and screen.asks_for_text and event.key in WAITED_FOR:

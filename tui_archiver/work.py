@@ -29,8 +29,11 @@ def propose(app: ConsoleApp, kind: str, runs: Sequence[int] | None, options: Job
     wish = options or JobOptions()
 
     def planned(plan: Plan) -> None:
+        if not app.question_expected:
+            app.say(f"{kind}: not done")
+            return
         if not plan.steps:
-            app.question_fails()
+            app.drop_question()
             app.push_screen(TextScreen(f"Nothing to {kind}", held_lines(plan) or ["No run is due."]))
             return
 
@@ -44,7 +47,7 @@ def propose(app: ConsoleApp, kind: str, runs: Sequence[int] | None, options: Job
 
     app.say(f"{kind}: finding out what there is to do {app.glyphs.ellipsis}")
     app.expect_question()
-    app.ask(f"plan.{kind}", lambda: _plan(app.archive, kind, runs, wish), planned)
+    app.ask(f"plan.{kind}", lambda: _plan(app.archive, kind, runs, wish), planned, app.drop_question)
 
 
 def _plan(archive: Archive, kind: str, runs: Sequence[int] | None, wish: JobOptions) -> Plan:

@@ -98,7 +98,7 @@ KEYMAP: tuple[Key, ...] = (
     _k(_R, "previous_fault", "left_square_bracket p", "fault(-1)", "last fault", "Go to the run with a fault before"),
     _k(_R, "next_cell", "greater_than_sign", "cell(1)", "next cell", "Go to the next coverage cell with holes"),
     _k(_R, "previous_cell", "less_than_sign", "cell(-1)", "previous cell", "Go to the coverage cell with holes before"),
-    _k(_R, "cancel", "C", "cancel", "cancel", "Cancel the job that runs here: its runs in hand are finished", "w"),
+    _k(_R, "cancel", "C", "cancel", "cancel", "Stop the newest job after its runs in hand; again: at once", "w"),
     _k(_J, "cancel", "C delete", "cancel", "cancel", "Stop after the runs in hand; a second time: at once", "sw"),
     _k(_J, "follow", "l", "follow", "follow", "Keep the job's log at its end, or let it stand", "s"),
     _k(_J, "detail", "enter", "detail", "runs", "Show the runs of this job in the table", "s"),

@@ -12,6 +12,7 @@ from textual.binding import Binding
 from textual.command import CommandPalette
 from textual.dom import DOMNode
 from textual.events import Key
+from textual.pilot import Pilot
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
@@ -37,6 +38,12 @@ async def type_line(pilot: object, text: str) -> None:
     line = pilot.app.screen.query_one(Input)  # type: ignore[attr-defined]
     line.value = text
     await press(pilot, "enter")  # type: ignore[arg-type]
+
+
+async def press_only(pilot: Pilot[int], *keys: str) -> None:
+    """Press keys without waiting for what they ask the archive."""
+    await pilot.press(*keys)
+    await pilot.pause()
 
 
 def runs_of(app: ConsoleApp) -> RunsScreen:
@@ -398,6 +405,19 @@ async def test_a_count_typed_before_its_question_is_there_answers_it_and_switche
         assert app.current_mode == "runs"
         planned.set()
         await until(pilot, lambda: [call for call in archive.calls if call[0] == "start"])
+
+
+async def test_escape_leaves_a_question_that_is_still_on_its_way() -> None:
+    archive = StandIn()
+    planned = threading.Event()
+    plan = archive.plan
+    archive.plan = lambda *words: planned.wait(20) and plan(*words)  # type: ignore[assignment,method-assign]
+    async with console(archive) as (app, pilot):
+        await press_only(pilot, *["down"] * 4, "i", "escape", "9")
+        assert app.current_mode == "log"
+        planned.set()
+        await until(pilot, lambda: app.news.newest and "import: not done" in app.news.newest.message)
+        assert not isinstance(app.screen, ModalScreen)
 
 
 async def test_a_yes_typed_before_its_question_is_there_does_not_answer_it() -> None:
