@@ -28,10 +28,20 @@ class Bindings:
     """The top-level bindings of a text, in the library's order, equal names kept; and the rules for those of tables."""
 
     def __init__(self, refuse: Refuse) -> None:
-        self.entries: list[Entry] = []
+        self._entries: list[Entry] = []
         self.in_prolog = False
         self._prolog_names: set[str] = set()
+        self._replaced: set[str] = set()
+        """Names of the prolog that came again in the main part."""
         self._refuse = refuse
+
+    @property
+    def entries(self) -> list[Entry]:
+        """The bindings that hold, in order."""
+        return [entry for entry in self._entries if self._holds(entry)]
+
+    def _holds(self, entry: Entry) -> bool:
+        return not entry[2] or entry[0] not in self._replaced
 
     def bind(self, name: str, node: Node) -> None:
         """Add a top-level binding; a name of the prolog that comes again in the main part leaves the prolog."""
@@ -40,10 +50,10 @@ class Bindings:
             self._prolog_names.add(base)
         elif base in self._prolog_names:
             self._prolog_names.discard(base)
-            self.entries[:] = [entry for entry in self.entries if entry[0] != base]
+            self._replaced.add(base)
         for part in reversed([part for part in parts if part]):
             node = self._indexed(part, node)
-        self.entries.append((base, node, self.in_prolog))
+        self._entries.append((base, node, self.in_prolog))
 
     def _indexed(self, part: str, node: Node) -> Node:
         """What `name[n]` makes around a value: a sequence that has no place, hence is refused unless it is replaced."""
@@ -56,7 +66,7 @@ class Bindings:
     def find(self, name: str, place: int) -> Node:
         """The first top-level value of this name; dots are part of names, `[n]` goes into a sequence."""
         base, *parts = _BRACKETS.split(name)
-        node = next((node for known, node, _ in self.entries if known == base), None)
+        node = next((entry[1] for entry in self._entries if entry[0] == base and self._holds(entry)), None)
         for part in parts:
             if node is None or not part:
                 continue
@@ -115,13 +125,14 @@ class Bindings:
                 del table[name]
             return
         base = _BRACKETS.split(name)[0]
-        index = next((index for index, entry in enumerate(self.entries) if entry[0] == base), None)
-        if index is None or (self.entries[index][2] and not self.in_prolog):
+        found = (place for place, entry in enumerate(self._entries) if entry[0] == base and self._holds(entry))
+        index = next(found, None)
+        if index is None or (self._entries[index][2] and not self.in_prolog):
             return
         if base != name:
             self._refuse(place, "members of a sequence cannot be erased")
-        if self._may_erase(name, self.entries[index][1], place):
-            del self.entries[index]
+        if self._may_erase(name, self._entries[index][1], place):
+            del self._entries[index]
 
     def _may_erase(self, name: str, node: Node, place: int) -> bool:
         if node[3] == PROTECT_ERROR:
