@@ -11,10 +11,12 @@ from textual.screen import Screen
 
 from runarchive.archive import Archive, Changes
 from runarchive.keymap import EVERYWHERE, Key
+from tui_archiver.format import wrapped
 from tui_archiver.keys import BY_ID
 from tui_archiver.run_book import Applied
 from tui_archiver.widgets.bars import EventLine, Hint, HintBar, JobLine, TitleBar
 from tui_archiver.widgets.paint import COMPONENT_CLASSES
+from tui_archiver.widgets.piece_list import Line, line
 
 if TYPE_CHECKING:
     from tui_archiver.app import ConsoleApp
@@ -127,6 +129,12 @@ class ConsoleScreen(Screen[None]):
         ]
         ways = [Hint(name(f"{EVERYWHERE}.{word}"), word) for word in ("help", "command")]
         self.query_one("#screens", HintBar).tell([*ways[:1], *places] if narrow else [*places, *ways])
+
+    def in_lines(self, text: str, first: str, rest: str, most: int) -> list[Line]:
+        """A clean text over as many lines as it needs, at most so many; its first word in style `first`."""
+        parts = wrapped(text, self.size.width - 2, most) or [""]
+        word, blank, more = parts[0].partition(" ")
+        return [line((f" {word}{blank}", first), (more, rest)), *(line((f" {part}", rest)) for part in parts[1:])]
 
     # --- acting
 

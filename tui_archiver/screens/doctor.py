@@ -16,7 +16,6 @@ from runarchive.model import CheckResult, Verdict
 from tui_archiver.format import duration
 from tui_archiver.keys import bindings
 from tui_archiver.screens.base import ConsoleScreen, Export, styles_path
-from tui_archiver.widgets.bars import OneLine
 from tui_archiver.widgets.line_view import LineView
 from tui_archiver.widgets.paint import fit
 from tui_archiver.widgets.piece_list import Line, PieceList, line
@@ -50,8 +49,7 @@ class DoctorScreen(ConsoleScreen):
         """Checks, and the next step for the one under the cursor."""
         glyphs = self.console_app.glyphs
         yield PieceList(glyphs, id="checks")
-        yield OneLine(glyphs, id="check-evidence")
-        yield OneLine(glyphs, id="check-hint")
+        yield PieceList(glyphs, id="check-told", cursor=False)
 
     def catch_up(self) -> None:
         """The first round is made at once."""
@@ -61,11 +59,11 @@ class DoctorScreen(ConsoleScreen):
     def action_again(self) -> None:
         """Make every check."""
         self._asked = True
-        self.query_one("#check-evidence", OneLine).show([(" checking …", "dim")])
+        self.query_one("#check-told", PieceList).show([line((" checking …", "dim"))])
         self.fetch("doctor", self.archive.doctor, self._loaded)
 
     def _loaded(self, results: tuple[CheckResult, ...]) -> None:
-        self._results = (*results, *self.terminal_checks())
+        self._results = (*(one for one in results if one.name != "terminal"), *self.terminal_checks())
         view = self.query_one("#checks", PieceList)
         view.header_pieces = ((f" {'':<4} {'CHECK':<24} EVIDENCE", ""),)
         lines = [self._line(result) for result in self._results]
@@ -120,9 +118,11 @@ class DoctorScreen(ConsoleScreen):
     def _show_hint(self) -> None:
         result = self._result()
         tidy = self.console_app.glyphs.clean
-        evidence, hint = self.query_one("#check-evidence", OneLine), self.query_one("#check-hint", OneLine)
-        evidence.show([] if result is None else [(f" {tidy(result.evidence)}", "")])
-        hint.show([] if result is None or not result.hint else [(" next: ", "key"), (tidy(result.hint), "")])
+        told: list[Line] = []
+        if result is not None:
+            told = self.in_lines(tidy(result.evidence, 1000), "", "", 3)
+            told += self.in_lines(f"next: {tidy(result.hint, 1000)}", "key", "", 2) if result.hint else []
+        self.query_one("#check-told", PieceList).show(told)
 
     def report(self) -> str:
         """Every check as text, without secrets."""

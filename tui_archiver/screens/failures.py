@@ -13,7 +13,7 @@ from runarchive.archive import Changes, RunFailure
 from runarchive.keymap import Key
 from runarchive.model import JobState, RunState
 from tui_archiver import work
-from tui_archiver.format import short_time, wrapped
+from tui_archiver.format import short_time
 from tui_archiver.keys import bindings
 from tui_archiver.run_book import Applied
 from tui_archiver.screens.base import ConsoleScreen, Export, styles_path
@@ -172,8 +172,8 @@ class FailuresScreen(ConsoleScreen):
         lines: list[Line] = []
         if failure is not None:
             told = f"{failure.run} {without_run(clean(failure.failure.message, 1000), failure.run)}"
-            lines += self._lines(told, "strong", "", 3)
-            lines += self._lines(f"next: {clean(failure.failure.hint, 1000)}", "key", "", 2)
+            lines += self.in_lines(told, "strong", "", 3)
+            lines += self.in_lines(f"next: {clean(failure.failure.hint, 1000)}", "key", "", 2)
         self.query_one("#failure-message", PieceList).show(lines)
         self.show_hints()
 
@@ -184,16 +184,10 @@ class FailuresScreen(ConsoleScreen):
         if newest is not None and newest.state in (JobState.FAILED, JobState.CRASHED):
             clean = self.console_app.glyphs.clean
             told = f"job {newest.job}: {clean(newest.kind)} {newest.state.value}: {clean(newest.message, 1000)}"
-            lines = self._lines(told, "strong", "bad", 3)
+            lines = self.in_lines(told, "strong", "bad", 3)
         view = self.query_one("#failed-job", PieceList)
         view.display = bool(lines)
         view.show(lines)
-
-    def _lines(self, text: str, first: str, rest: str, most: int) -> list[Line]:
-        """A text over as many lines as it needs, its first word in style `first`."""
-        parts = wrapped(text, self.size.width - 2, most)
-        word, blank, more = parts[0].partition(" ")
-        return [line((f" {word}{blank}", first), (more, rest)), *(line((f" {part}", rest)) for part in parts[1:])]
 
     # --- what the cursor is on
 

@@ -68,7 +68,8 @@ def _findings(stores: Stores) -> tuple[Verdict, str, str]:
         return passed("nothing is wrong with it")
     more = " and more" if len(found) > MOST_FINDINGS else ""
     evidence = "; ".join(f"{one.place}: {one.message}" for one in found[:MOST_FINDINGS]) + more
-    return Verdict.FAIL, evidence, found[0].mend
+    verdict = Verdict.UNKNOWN if all(one.advice for one in found) else Verdict.FAIL
+    return verdict, evidence, found[0].mend
 
 
 def _folder(stores: Stores) -> tuple[Verdict, str, str]:
