@@ -43,7 +43,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             ("runs put at once, per second", args.runs / seconds(lambda: ledger.runs.put(runs), 1)),
             ("same runs put again, per second", args.runs / seconds(lambda: ledger.runs.put(runs), 1)),
             ("all runs read, seconds", seconds(ledger.runs.all)),
-            ("all runs read as plain rows, seconds", seconds(ledger.runs.rows)),
             ("poll that finds nothing, microseconds", _poll(ledger)),
             ("single events, commits per second", COMMITS / seconds(lambda: _events(ledger), 1)),
             ("attempts begun and ended, per second", COMMITS / seconds(lambda: _attempts(ledger), 1)),

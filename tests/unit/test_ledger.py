@@ -120,7 +120,7 @@ def test_checks_hashes_decisions_and_events(ledger: Ledger) -> None:
     ledger.decisions.record(DecisionKind.WAIVE, 3, "test run", "anna@evb01")
     ledger.decisions.record(DecisionKind.WAIVE, 4, "test run", "anna@evb01")
     ledger.decisions.record(DecisionKind.UNWAIVE, 4, "no, keep it", "ben@evb02")
-    assert {run: item.who for run, item in ledger.decisions.waivers().items()} == {3: "anna@evb01"}
+    assert [(item.run, item.who) for item in ledger.decisions.all(3)] == [(3, "anna@evb01")]
     assert [item.kind for item in ledger.decisions.all(4)] == [DecisionKind.WAIVE, DecisionKind.UNWAIVE]
     number = ledger.events.record("put failed", severity=Severity.ERROR, run=3, stage=Stage.MIGRATE)
     (event,) = ledger.events.latest(run=3)
@@ -184,7 +184,7 @@ def test_processes_record_at_the_same_time(tmp_path: Path) -> None:
 
 def test_a_second_ledger_sees_the_first_ones_job(tmp_path: Path) -> None:
     first, second = (Ledger.open(tmp_path / "ledger.sqlite") for _ in range(2))
-    job = first.jobs.start("import", 4, details={"runs": [1, 2, 3, 4]})
+    job = first.jobs.start("import", 4)
     before = second.revision()
     assert first.jobs.progress(job, done=1, rate=2.5, eta_seconds=1.2, workers=["1 converts", ""]) == 0
     (seen,) = second.changes_since(before).jobs
@@ -196,7 +196,6 @@ def test_a_second_ledger_sees_the_first_ones_job(tmp_path: Path) -> None:
     first.jobs.end(job, JobState.CANCELLED, "stopped by a person")
     assert second.jobs.running() == ()
     assert not second.jobs.request_cancel(job)
-    assert second.jobs.details(job) == {"runs": [1, 2, 3, 4]}
     first.close()
     second.close()
 

@@ -32,10 +32,6 @@ class EvidenceTable:
         disk, artdaqdb, ucondb = self._database.one(sql)
         return int(disk), int(artdaqdb), int(ucondb)
 
-    def all(self) -> list[EvidenceRow]:
-        """Every row, by number."""
-        return self._database.rows("SELECT run, disk, artdaqdb, ucondb, data FROM evidence ORDER BY run")
-
     def of(self, runs: Iterable[int]) -> list[EvidenceRow]:
         """The rows of these runs, by number; runs that are not known have none."""
         wanted = sorted(runs)

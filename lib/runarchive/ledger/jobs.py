@@ -73,14 +73,14 @@ class Jobs:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def start(self, kind: str, total: int, *, message: str = "", details: dict[str, Any] | None = None) -> int:
-        """Note a job of this process that starts now; `details` is kept as JSON. Returns its id."""
+    def start(self, kind: str, total: int) -> int:
+        """Note a job of this process that starts now; returns its id."""
         now = time.time()
         pid = os.getpid()
         with self._database.write() as db:
             cursor = db.execute(
-                "INSERT INTO jobs (kind, state, user, host, pid, born, total, started, updated, message, details, rev)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO jobs (kind, state, user, host, pid, born, total, started, updated, rev)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     kind,
                     JobState.RUNNING.value,
@@ -91,8 +91,6 @@ class Jobs:
                     total,
                     now,
                     now,
-                    message,
-                    json.dumps(details or {}),
                     self._database.revision(),
                 ),
             )
@@ -173,12 +171,6 @@ class Jobs:
     def since(self, revision: int) -> tuple[Job, ...]:
         """The jobs that changed after this revision, newest first."""
         return _jobs(self._database.rows(f"SELECT {_COLUMNS} FROM jobs WHERE rev > ? ORDER BY id DESC", (revision,)))
-
-    def details(self, job: int) -> dict[str, Any]:
-        """What a job was started with."""
-        row: Any = self._database.one("SELECT details FROM jobs WHERE id = ?", (job,))
-        found: dict[str, Any] = json.loads(row[0]) if row else {}
-        return found
 
     def is_stuck(self, job: Job) -> bool:
         """Whether a job that has not ended has said nothing for `STUCK_SECONDS`."""

@@ -51,18 +51,13 @@ class Journal:
             self._database.rows(f"SELECT {_EVENT} FROM events WHERE id > ? ORDER BY id DESC LIMIT ?", (revision, limit))
         )
 
-    def latest(
-        self, *, limit: int = 500, run: int | None = None, job: int | None = None, before: int | None = None
-    ) -> tuple[Event, ...]:
-        """The newest `limit` events, oldest first: all, or those of one run or job, or those before a number."""
+    def latest(self, *, limit: int = 500, run: int | None = None, job: int | None = None) -> tuple[Event, ...]:
+        """The newest `limit` events, oldest first: all, or those of one run or job."""
         terms, values = ["1"], []
         for column, value in (("run", run), ("job", job)):
             if value is not None:
                 terms.append(f"{column} = ?")
                 values.append(value)
-        if before is not None:
-            terms.append("id < ?")
-            values.append(before)
         where = " AND ".join(terms)
         return _events(
             self._database.rows(f"SELECT {_EVENT} FROM events WHERE {where} ORDER BY id DESC LIMIT ?", (*values, limit))
@@ -130,18 +125,6 @@ class Decisions:
             Decision(number, datetime.fromtimestamp(at, UTC), who, DecisionKind(kind), about, reason)
             for number, at, who, kind, about, reason in found
         )
-
-    def waivers(self) -> dict[int, Decision]:
-        """The waiver in force for each run that is waived."""
-        found: dict[int, Decision] = {}
-        for decision in self.all():
-            if decision.run is None:
-                continue
-            if decision.kind is DecisionKind.WAIVE:
-                found[decision.run] = decision
-            elif decision.kind is DecisionKind.UNWAIVE:
-                found.pop(decision.run, None)
-        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,11 +25,6 @@ class RunTable:
         """Every run, by number."""
         return _runs(self._database.rows(f"SELECT {_COLUMNS} FROM runs ORDER BY run"))
 
-    def rows(self) -> list[tuple[Any, ...]]:
-        """Every run by number as plain values: run, state, reason, the three marks in ASCII, configuration, start and
-        stop in seconds since 1970, attempts, size, percent."""
-        return self._database.rows(f"SELECT {_COLUMNS} FROM runs ORDER BY run")
-
     def since(self, revision: int) -> tuple[Run, ...]:
         """The runs that changed after this revision, by number."""
         found = self._database.rows(f"SELECT {_COLUMNS} FROM runs WHERE rev > ? ORDER BY run", (revision,))

@@ -6,7 +6,6 @@ import hashlib
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from runarchive.artdaqdb.export import Export
@@ -50,7 +49,6 @@ class Context:
     config: Config
     stores: Stores
     memory: Memory
-    stopping: Callable[[], bool] = lambda: False
     progress: Progress = field(default_factory=Progress)
     _schema: str | None = None
     _exports: OrderedDict[tuple[int, str], tuple[float, Export]] = field(default_factory=OrderedDict)

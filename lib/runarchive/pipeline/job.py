@@ -74,6 +74,7 @@ class JobRun:
     claim: Callable[[int], bool] = lambda run: True
     release: Callable[[int], None] = lambda run: None
     schedule: Schedule = field(init=False)
+    _worker: Worker = field(init=False)
     stopped: str = ""
     interrupted: bool = False
     _outcomes: dict[int, RunOutcome] = field(default_factory=dict)
@@ -86,6 +87,7 @@ class JobRun:
 
     def __post_init__(self) -> None:
         self.schedule = Schedule(self._tasks(time.monotonic()))
+        self._worker = Worker(self.context, self.ledger, self.options, self.job)
 
     def _tasks(self, now: float) -> list[Task]:
         """The first task of each run in the plan's order; under a rate limit one after the other."""
@@ -267,8 +269,7 @@ class JobRun:
         attempts = self.context.config.app.run_process_retries + 1
         with self._lock:
             self._busy[worker] = f"{task.stage} {task.run}"
-        worker_of = Worker(self.context, self.ledger, self.options, self.job)
-        done = worker_of.do(
+        done = self._worker.do(
             task.run,
             task.stage,
             worker,

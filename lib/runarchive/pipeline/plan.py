@@ -138,10 +138,6 @@ def _why_not(kind: JobKind, run: Run) -> str:
 SETTLED = frozenset({RunState.IMPORTED, RunState.ARCHIVED, RunState.ORPHAN})
 """States that no plan for all runs needs to mention: nothing is due, nothing stands in the way."""
 
-TROUBLE_HELD = frozenset({RunState.CONFLICT, RunState.PARTIAL, RunState.FAILED})
-"""States in which a run that was asked for and is held counts as refused."""
-
-
 def make_plan(
     kind: JobKind,
     runs: Iterable[tuple[Run, Evidence]],

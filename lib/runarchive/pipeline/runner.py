@@ -91,7 +91,8 @@ class Runner:
 
         self._lock.acquire(wait, cancelled=lambda: bool(self._stop_requested), holder=holder)
         for job in self._ledger.jobs.reap():
-            tell(self._ledger, 
+            tell(
+                self._ledger,
                 f"job {job.job} ({job.kind}) of {job.owner} was cut off; its runs are continued",
                 severity=Severity.WARNING,
             )
