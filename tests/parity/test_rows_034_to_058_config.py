@@ -77,7 +77,7 @@ def test_row_042_and_076_retries_with_a_growing_delay(site: Site) -> None:
     site.make(1)
     site.configure(
         app={"run_process_retries": 1, "retry_delay_seconds": 0.01},
-        app_fuzz={"random_error_percent": 100, "random_error_retry": True},
+        app_fuzz={"random_error_percent": 100},
     )
     done = site.run("--import-only")
     assert done.code == 1
@@ -103,17 +103,26 @@ def test_row_044_log_file(site: Site) -> None:
     assert not (site.work / "archiver.log").exists()
 
 
-def test_row_045_fuzz(site: Site) -> None:
-    runs = site.make(2)
-    site.configure(app_fuzz={"random_skip_percent": 100})
+@pytest.mark.parametrize(("switch", "doing"), [("skip", "skipping"), ("error", "failing")])
+def test_row_045_fuzz_is_tried_again_unless_its_switch_says_for_good(site: Site, switch: str, doing: str) -> None:
+    site.make(1)
+    site.configure(app={"run_process_retries": 1}, app_fuzz={f"random_{switch}_percent": 100})
     done = site.run("--import-only")
     assert done.code == 1
-    assert "[FUZZ] Run 1000: randomly skipped" in done
-    assert set(site.states().values()) == {RunState.FAILED}
-    assert site.run("--import-only", "--incremental").code == 0
-    assert site.held(Store.ARTDAQDB) == set()
-    site.run("--retry-failed-import", "--incremental")
-    assert site.held(Store.ARTDAQDB) == set(runs)
+    assert f"[FUZZ] Randomly {doing} run 1000 - will retry later (random_{switch}_percent=100%)" in done
+    assert "→ Processing run 1000 (attempt 2/2)" in done
+    site.configure(app_fuzz={f"random_{switch}_retry": "true"})
+    done = site.run("--import-only")
+    assert done.code == 1
+    assert f"[FUZZ] Permanently {doing} run 1000 - will NOT retry (random_{switch}_retry=true)" in done
+    assert "attempt 2/2" not in done
+    assert site.states() == {1000: RunState.FAILED}
+    left = site.run("--import-only", "--incremental")
+    assert left.code == 0
+    assert "1 failed runs are left as they are: 1000" in left
+    assert "[FUZZ]" not in left
+    assert site.run("--retry-failed-import", "--incremental").code == 0
+    assert site.held(Store.ARTDAQDB) == {1000}
 
 
 def test_s13_a_run_skipped_by_fuzz_is_no_success(site: Site) -> None:

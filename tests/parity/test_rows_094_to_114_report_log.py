@@ -338,7 +338,7 @@ def test_row_101_banner_lines(site: Site) -> None:
 
 def test_rows_102_and_105_run_lines_carry_stage_and_run(site: Site) -> None:
     site.make(1)
-    site.configure(app={"run_process_retries": 1}, app_fuzz={"random_error_percent": 100, "random_error_retry": True})
+    site.configure(app={"run_process_retries": 1}, app_fuzz={"random_error_percent": 100})
     failed = site.run("--import-only").messages
     assert "→ Processing run 1000 (attempt 1/2)" in failed
     assert any(line.startswith("✗ Run 1000 failed (attempt 1/2): [Import] [Run 1000] ") for line in failed)

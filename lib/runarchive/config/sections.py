@@ -98,9 +98,9 @@ class AppFuzz:
     """Section `app_fuzz`: made-up failures, to try how a site copes; off in incremental mode."""
 
     random_skip_percent: int = key(whole_number(0, 100), "percent", "chance that a run is left out", default=0)
-    random_skip_retry: bool = key(boolean, "boolean", "whether a run left out is tried again", default=False)
+    random_skip_retry: bool = key(boolean, "boolean", "true: a run left out is not tried again", default=False)
     random_error_percent: int = key(whole_number(0, 100), "percent", "chance that a store call fails", default=0)
-    random_error_retry: bool = key(boolean, "boolean", "whether such a failure is tried again", default=False)
+    random_error_retry: bool = key(boolean, "boolean", "true: such a failure is not tried again", default=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,21 +60,25 @@ class Fuzz:
         self._roll = roll
 
     def strike(self, run: int, stage: Stage) -> None:
-        """Perhaps fail this attempt; raises ArchiveError, retryable where the config says so."""
+        """Perhaps fail this attempt; raises ArchiveError, retryable unless `random_*_retry` says it is for good."""
         config = self._config
         if self._roll() * 100 < config.random_skip_percent:
-            self._fail(run, stage, "randomly skipped", config.random_skip_retry)
+            self._fail(run, stage, "skip", config.random_skip_percent, config.random_skip_retry)
         if self._roll() * 100 < config.random_error_percent:
-            self._fail(run, stage, "random error", config.random_error_retry)
+            self._fail(run, stage, "error", config.random_error_percent, config.random_error_retry)
 
-    def _fail(self, run: int, stage: Stage, what: str, retryable: bool) -> None:
-        words = WORDS[stage]
-        words.logger.warning("[FUZZ] Run %d: %s in the %s stage (app_fuzz)", run, what, stage.value)
+    def _fail(self, run: int, stage: Stage, switch: str, percent: int, for_good: bool) -> None:
+        doing = "skipping" if switch == "skip" else "failing"
+        if for_good:
+            text = f"Permanently {doing} run {run} - will NOT retry (random_{switch}_retry=true)"
+        else:
+            text = f"Randomly {doing} run {run} - will retry later (random_{switch}_percent={percent}%)"
+        WORDS[stage].logger.warning("[FUZZ] %s", text)
         raise ArchiveError(
             Code.TOOL_FAILED,
-            f"[FUZZ] {what}: a made-up failure",
+            f"[FUZZ] {text}",
             run=run,
-            retryable=retryable,
+            retryable=not for_good,
             hint="set the percentages of section app_fuzz to 0",
         )
 
