@@ -178,8 +178,11 @@ def large(url: str, pid: int, directory: Path) -> None:
     with (directory / "back").open("wb+") as out:
         store.get_to(1, out)
     get = time.perf_counter() - start
+    start = time.perf_counter()
+    store.put(1, file)
+    again = time.perf_counter() - start
     store.close()
-    say(f"100 MB: put {put:.2f} s (real 2.5), get {get:.2f} s (real 1.0)")
+    say(f"100 MB: put {put:.2f} s (real 2.5), get {get:.2f} s (real 1.0), put again and compared {again:.2f} s")
     say(f"peak memory: server {before} -> {peak(pid)} MB (real 1054), client {mine} -> {peak(os.getpid())} MB")
 
 
