@@ -256,6 +256,7 @@ class UconClient:
                 return []
             self._expect(status, text, Phase.READ)
             return self._parse_sequence(text)
+
         return retried(ask)
 
     def _parse_sequence(self, text: str) -> list[UconVersion]:
