@@ -301,7 +301,8 @@ def test_row_017_init_venv_is_taken_and_has_no_effect(site: Site) -> None:
 
 def test_row_018_and_l23_archiver_env_is_loaded_and_exported(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RECORDS_HERE", raising=False)
-    (site.root / "archiver.env").write_text(f'export RECORDS_HERE="{site.records}"\nBASE=$RECORDS_HERE/x # note\n')
+    variables = f'\ufeffexport RECORDS_HERE="{site.records}"\nBASE=$RECORDS_HERE/x # note\n'
+    (site.root / "archiver.env").write_text(variables, encoding="utf-8")
     site.configure(source_files={"run_records_dir": "${RECORDS_HERE}"})
     site.make(1)
     assert site.run("--import-only").code == 0

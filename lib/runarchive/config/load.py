@@ -116,7 +116,7 @@ def _env_file(path: Path) -> tuple[dict[str, str], tuple[str, ...]]:
     if place is None:
         return {}, ()
     try:
-        found, problems = read_env(place.read_text(encoding="utf-8"), os.environ)
+        found, problems = read_env(place.read_text(encoding="utf-8-sig"), os.environ)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([f"{place} cannot be read: {error}"]) from None
     return found, tuple(f"{place} {problem}" for problem in problems)
