@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from runarchive.archive import Archive, JobKind
 from runarchive.model import RunState, Store
+from runarchive.pipeline.memory import Memory
 from runarchive.ucondb.client import UconClient
 from runarchive.ucondb.embedded import open_client
 from tests.archiver_site import Site
@@ -77,3 +79,26 @@ def test_a_file_put_in_place_of_the_other_is_noticed(site: Site) -> None:
     client.close()
     _, states = looked(site)
     assert states == {1000: RunState.IMPORTED, 1001: RunState.IMPORTED, 1002: RunState.IMPORTED}
+
+
+@pytest.mark.parametrize("uri", ["filesystemdb", "mongodb"])
+def test_a_look_that_is_cut_off_is_done_again(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, uri: str
+) -> None:
+    site = Site(tmp_path / "site", request.getfixturevalue("mongodb_database") if uri == "mongodb" else "")
+    site.make(3)
+    with Archive.open(site.config_file, writable=True) as archive:
+        archive.run_job(JobKind.ARCHIVE)
+    for left in site.work.glob("ledger.sqlite*"):
+        left.unlink()
+    shutil.rmtree(site.records)
+    site.records.mkdir()
+
+    def cut_off(*arguments: object) -> object:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Memory, "update", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            looked(site)
+    assert looked(site)[1] == dict.fromkeys((1000, 1001, 1002), RunState.ARCHIVED)

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 
 from runarchive.config import Config
 from runarchive.errors import ArchiveError
@@ -35,6 +36,34 @@ Listed = tuple[bool, str, str]
 NOWHERE: Listed = (False, "", "")
 
 
+class ListedTable:
+    """What was listed of each run at the last look, and now; read only if a store shows that something changed.
+
+    It must be read before that store is listed: what a job writes meanwhile is then newer than both.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.tokens: list[tuple[str, str, bytes]] = []
+        """By store, what tells that it did not change: kept once all that it lists is in the ledger."""
+
+    @cached_property
+    def known(self) -> dict[int, Listed]:
+        """At the last look."""
+        return {run: (bool(disk), artdaqdb, ucondb) for run, disk, artdaqdb, ucondb in self._ledger.evidence.listed()}
+
+    @cached_property
+    def now(self) -> dict[int, Listed]:
+        """Now, as far as it was looked at."""
+        return dict(self.known)
+
+    def changed(self) -> set[int]:
+        """The runs of which something else is listed now."""
+        if "now" not in vars(self):
+            return set()
+        return {run for run, entry in self.now.items() if self.known.get(run) != entry}
+
+
 class Look:
     """Looks at the stores of one archive and keeps the ledger's memory true; one look at a time."""
 
@@ -52,19 +81,21 @@ class Look:
         """Ask these stores and derive the states of every run that they, time or a person changed."""
         wanted = set(stores)
         self._memory.read_decisions()
-        known = {run: (bool(disk), artdaqdb, ucondb) for run, disk, artdaqdb, ucondb in self._ledger.evidence.listed()}
-        now = dict(known)
+        table = ListedTable(self._ledger)
         if Store.FILESYSTEM in wanted:
-            self._measured(Store.FILESYSTEM, lambda: self._see_directory(now))
+            self._measured(Store.FILESYSTEM, lambda: self._see_directory(table.now))
         if Store.ARTDAQDB in wanted:
-            self._measured(Store.ARTDAQDB, lambda: self._see_artdaqdb(now, full=full))
+            self._measured(Store.ARTDAQDB, lambda: self._see_artdaqdb(table, full=full))
         if Store.UCONDB in wanted:
-            self._measured(Store.UCONDB, lambda: self._see_ucondb(now, full=full))
-        changed = {run for run, entry in now.items() if known.get(run) != entry}
+            self._measured(Store.UCONDB, lambda: self._see_ucondb(table, full=full))
+        changed = table.changed()
         due = set(self._ledger.evidence.unsettled()) | self._ignored_otherwise()
         if full:
-            due |= {run for run, entry in now.items() if entry[0]}
-        self._take_in(known, now, changed, due)
+            due |= {run for run, entry in table.now.items() if entry[0]}
+        if changed or due:
+            self._take_in(table.known, table.now, changed, due)
+        for name, token, data in table.tokens:
+            self._ledger.listings.put(name, token, data)
 
     def glance_at(self, runs: Iterable[int]) -> None:
         """See the directories of these runs again, however they stand: one may change long after its archiving."""
@@ -128,13 +159,14 @@ class Look:
         for sentence in told:
             self._ledger.events.record(sentence, severity=Severity.WARNING)
 
-    def _see_artdaqdb(self, now: dict[int, Listed], *, full: bool) -> str:
+    def _see_artdaqdb(self, table: ListedTable, *, full: bool) -> str:
         store = self._stores.artdaqdb
         token = store.change_token()
         kept = self._ledger.listings.get("artdaqdb")
         name = f"{store.uri} {token}"
         if not full and token is not None and kept is not None and kept.token == name:
             return "nothing changed"
+        now = table.now
         names: dict[int, list[tuple[str, str]]] = {}
         for configuration in store.list_configurations():
             run = configuration.run
@@ -146,15 +178,16 @@ class Look:
                 keys[run] = now[run][1]
         _set_column(now, 1, keys, "")
         if token is not None and not self._ledger.read_only:
-            self._ledger.listings.put("artdaqdb", "" if store.damage() else name, b"")
+            table.tokens.append(("artdaqdb", "" if store.damage() else name, b""))
         return f"{len(names)} runs"
 
-    def _see_ucondb(self, now: dict[int, Listed], *, full: bool) -> str:
+    def _see_ucondb(self, table: ListedTable, *, full: bool) -> str:
         client = self._stores.ucondb
         change = client.change_token()
         kept = None if full else self._ledger.listings.get("ucondb")
         if change is not None and kept is not None and kept.data.decode() == change:
             return "nothing changed"
+        now = table.now
         listing = client.list_runs(None if kept is None else ListingCache.from_json(kept.token))
         self._ucondb_is_new = not listing.exists
         keys = {run: ucondb_key(version) for run, version in listing.runs.items()}
@@ -167,7 +200,7 @@ class Look:
         newest = max((*listing.runs.values(), *listing.others), key=lambda version: version.tr, default=None)
         if not self._ledger.read_only and (newest is not None or not listing.incremental):
             token = ListingCache(client.uri, {newest.id: newest}).as_json() if newest is not None else ""
-            self._ledger.listings.put("ucondb", token, (change or "").encode() if listing.exists else b"")
+            table.tokens.append(("ucondb", token, (change or "").encode() if listing.exists else b""))
         return f"{len(keys)} new" if listing.incremental else f"{len(keys)} runs"
 
     # --- what follows
