@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ssl
-import threading
 import time
-import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
 
 from runarchive.errors import ArchiveError, Code, ConfigError
 from runarchive.model import Phase, Store
@@ -26,6 +25,7 @@ _CHUNK = 1 << 18
 _LARGEST_TEXT = 64 << 20
 _SLOWEST_BYTES_A_SECOND = 10_000
 _LONGEST_MESSAGE = 300
+_KEPT_OPEN = 32
 _UNREACHABLE = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.LocationValueError)
 
 
@@ -54,14 +54,14 @@ class _Adapter(HTTPAdapter):
 
     def __init__(self, context: ssl.SSLContext | None) -> None:
         self._context = context
-        super().__init__(pool_connections=1, pool_maxsize=1)
+        super().__init__(pool_connections=1, pool_maxsize=_KEPT_OPEN)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs, ssl_context=self._context, blocksize=_CHUNK)
 
 
 class Wire:
-    """Exchanges with one server, from any thread; each thread keeps a connection of its own open.
+    """Exchanges with one server, from any thread, over connections that are kept open.
 
     `timeout` is in seconds: for connecting, and for each wait for the server. `verify` is True, False, or a file of
     certificates to trust; `client_cert` a PEM file, or a pair of certificate and key file. Nothing is taken from the
@@ -81,19 +81,11 @@ class Wire:
         self.timeout = timeout
         self._origin = f"{parts.scheme}://{parts.netloc}"
         self._verify = verify
-        self._context = _tls_context(verify, client_cert) if parts.scheme == "https" else None
-        self._local = threading.local()
-        # Weak: the session of a thread that has ended goes with it.
-        self._sessions: weakref.WeakSet[requests.Session] = weakref.WeakSet()
-        self._lock = threading.Lock()
+        self._adapter = _Adapter(_tls_context(verify, client_cert) if parts.scheme == "https" else None)
 
     def close(self) -> None:
-        """Close the connections of all threads."""
-        with self._lock:
-            for session in list(self._sessions):
-                session.close()
-            self._sessions.clear()
-        self._local = threading.local()
+        """Close the connections."""
+        self._adapter.close()
 
     @contextmanager
     def exchange(
@@ -106,17 +98,16 @@ class Wire:
         """
         seconds = self.timeout * patience
         with self._failures(phase, seconds):
-            session = self._session()
-            data = None if method == "GET" else body if size else b""
-            request = session.prepare_request(requests.Request(method, self._origin, headers=dict(headers), data=data))
-            # As it is: the digest was made over this very target.
-            request.url = self._origin + target
-            if data is not None:
+            # Without a session, which would add headers, cookies and redirections; the target is sent as it is, for
+            # the digest was made over it.
+            request = requests.PreparedRequest()
+            request.method, request.url = method, self._origin + target
+            request.headers = CaseInsensitiveDict(headers)
+            if method != "GET":
+                request.body = body if size else b""  # type: ignore[assignment]
                 request.headers["Content-Length"] = str(size)
             limits = (min(self.timeout, _CONNECT_SECONDS), seconds)
-            response = session.send(
-                request, stream=True, timeout=limits, verify=self._verify, allow_redirects=False
-            )
+            response = self._adapter.send(request, stream=True, timeout=limits, verify=self._verify)
             with response:
                 too_long = self.failure(Code.BAD_ANSWER, "answers more text than a sensible answer has", phase)
                 pieces = self._pieces(response.raw, phase, seconds)
@@ -125,19 +116,6 @@ class Wire:
     def failure(self, code: Code, what: str, phase: Phase) -> ArchiveError:
         """A failure of this server; `what` goes on after its name."""
         return ArchiveError(code, f"the UconDB server at {self.base} {what}", store=Store.UCONDB, phase=phase)
-
-    def _session(self) -> requests.Session:
-        """This thread's session."""
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = requests.Session()
-            session.trust_env = False
-            session.headers.clear()
-            session.mount(self._origin, _Adapter(self._context))
-            self._local.session = session
-            with self._lock:
-                self._sessions.add(session)
-        return session
 
     def _pieces(self, raw: urllib3.BaseHTTPResponse, phase: Phase, seconds: float) -> Iterator[bytes]:
         start = time.monotonic()
