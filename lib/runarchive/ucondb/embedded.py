@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from runarchive.ucondb.server.users import Users
 
 if TYPE_CHECKING:
     from runarchive.ucondb.server.running import RunningServer
+    from runarchive.ucondb.server.sqlite_storage import SqliteStorage
 
 PREFIX = "embedded://"
 
@@ -27,6 +27,7 @@ class EmbeddedServer:
         self.object_name = object_name
         self._users = Users.single(user, password)
         self._server: RunningServer | None = None
+        self._storage: SqliteStorage | None = None
 
     def start(self) -> str:
         """Make the file and the folder where they are missing, serve them, and return the server's URL.
@@ -48,6 +49,7 @@ class EmbeddedServer:
                 Code.PERMISSION, f"cannot open {self.sqlite_path}: {error}", store=Store.UCONDB, phase=Phase.CONNECT,
                 hint="check that this account may write the file and its directory, and that the disk has room",
             ) from error
+        self._storage = storage
         app = UconApp(storage, self._users, read_only=storage.read_only)
         self._server = RunningServer(app, host="127.0.0.1", port=0)
         return self._server.start()
@@ -57,8 +59,13 @@ class EmbeddedServer:
         """The URL while it runs, else ""."""
         return self._server.url if self._server is not None else ""
 
+    def change_token(self) -> str | None:
+        """What changes with every version that any process puts, overrides or drops; None where it cannot be told."""
+        return self._storage.change_token(self.folder) if self._storage is not None else None
+
     def stop(self) -> None:
         """Finish the requests in hand and close the file."""
+        self._storage = None
         server, self._server = self._server, None
         if server is not None:
             server.stop()
@@ -88,17 +95,8 @@ class EmbeddedClient(UconClient):
         return f"{PREFIX}{self._server.sqlite_path} {self.folder}/{self.object_name}"
 
     def change_token(self) -> str | None:
-        """Changes with every write to the file by any process; two `stat` calls."""
-        file = self._server.sqlite_path
-        states = []
-        for part in (file, file.with_name(f"{file.name}-wal")):
-            try:
-                found = part.stat()
-            except OSError:
-                found = None
-            # An empty write-ahead log, which comes and goes with whoever has the file open, says nothing.
-            states.append([found.st_ino, found.st_size, found.st_mtime_ns] if found and found.st_size else [])
-        return json.dumps([self.uri, states])
+        """Changes with every version that any process puts, overrides or drops; asked of the file itself."""
+        return self._server.change_token()
 
     def close(self) -> None:
         """Close the connections, then the server."""

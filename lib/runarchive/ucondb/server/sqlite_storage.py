@@ -117,6 +117,15 @@ class SqliteStorage(Storage):
         if drop or not self.has_folder(name):
             self._write(make)
 
+    def change_token(self, folder: str) -> str | None:
+        """What changes with every version of a folder that comes, goes or loses its key; None where there is none."""
+        query = _named("select count(*), count(key), total(deleted), max(id), max(tr) from {versions}", FolderName.parse(folder))
+        try:
+            versions = self._connection().execute(query).fetchone()
+            return f"{self.path.stat().st_ino} {versions}"
+        except (sqlite3.Error, StorageDown, OSError):
+            return None
+
     def insert(self, folder: FolderName, new: NewVersion) -> StoredVersion:
         """Store a version with its bytes and tags, all or nothing, on disk when it returns; raises KeyTaken."""
 
