@@ -119,9 +119,9 @@ class SqliteStorage(Storage):
 
     def change_token(self, folder: str) -> str | None:
         """What changes with every version of a folder that comes, goes or loses its key; None where there is none."""
-        query = _named("select count(*), count(key), total(deleted), max(id), max(tr) from {versions}", FolderName.parse(folder))
+        query = "select count(*), count(key), total(deleted), max(id), max(tr) from {versions}"
         try:
-            versions = self._connection().execute(query).fetchone()
+            versions = self._connection().execute(_named(query, FolderName.parse(folder))).fetchone()
             return f"{self.path.stat().st_ino} {versions}"
         except (sqlite3.Error, StorageDown, OSError):
             return None
