@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,19 @@ def demo(directory: Path, runs: int, capsys: pytest.CaptureFixture[str]) -> dict
     assert main(["demo", "--headless", "--runs", str(runs), "--dir", str(directory), "--json"]) == ExitCode.DONE
     answer: dict[str, int] = json.loads(capsys.readouterr().out)
     return answer
+
+
+@contextmanager
+def running(directory: Path, runs: int) -> Iterator[subprocess.Popen[str]]:
+    """A headless demo in a process of its own, which does not outlive the test."""
+    command = [sys.executable, "-m", "tui_archiver", "demo", "--headless", "--runs", str(runs), "--json", "--dir"]
+    with subprocess.Popen(
+        [*command, str(directory)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_a_second_call_finds_nothing_to_do_and_more_runs_are_added(
@@ -69,9 +84,8 @@ def test_what_was_edited_in_the_config_stays(tmp_path: Path, capsys: pytest.Capt
 def test_an_interrupted_demo_calls_nothing_failed_and_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = [sys.executable, "-m", "tui_archiver", "demo", "--headless", "--runs", "80", "--json", "--dir"]
-    with subprocess.Popen([*command, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        while not (tmp_path / "ucondb.sqlite").exists():
+    with running(tmp_path, 80) as process:
+        while not any((tmp_path / "artdaqdb").rglob("*.json")):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=60)
@@ -87,10 +101,7 @@ def test_a_stage_that_stands_is_told_while_it_stands(tmp_path: Path, capsys: pyt
     demo(tmp_path, 0, capsys)
     config = tmp_path / "config.yaml"
     config.write_text(config.read_text().replace("app:\n", "app:\n  disk_reserve_mb: 999999999\n"))
-    command = [sys.executable, "-m", "tui_archiver", "demo", "--headless", "--runs", "3", "--json", "--dir"]
-    with subprocess.Popen(
-        [*command, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with running(tmp_path, 3) as process:
         assert process.stderr is not None
         told = process.stderr.readline()
         assert told.startswith("import stands: ")
