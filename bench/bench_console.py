@@ -207,7 +207,7 @@ def first_opening() -> str:
         words = [sys.executable, "-m", "tui_archiver", "-c", str(config)]
         told = []
         with in_terminal(words, (80, 24)) as (leader, child):
-            for name, wanted in (("first row", b"199999   "), ("all rows", b"100 000 runs")):
+            for name, wanted in (("first rows", b"199998"), ("all rows", b"100 000 runs")):
                 read_for(leader, 60.0, wanted, more=0.0)
                 fields = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
                 used = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
