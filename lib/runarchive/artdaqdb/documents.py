@@ -1,8 +1,7 @@
 """A whole artdaqDB record out of a FHiCL text: its 14 members in the library's order, with ids, times and bookkeeping.
 
 The converter's part (`document`, `comments`) depends on the text alone and is cached by content; the rest, the
-envelope,
-is a few names and one time, and is spliced around it.
+envelope, is a few names and one time, and is spliced around it.
 """
 
 from __future__ import annotations
@@ -38,8 +37,7 @@ def document_id(new: NewDocument) -> str:
     """The 24 hex digits a document is stored under, made from its names and its text.
 
     The same document stored twice, by whichever process or host, has one id, so it is there once. Position 12 is
-    `4`, as in
-    the library's ids.
+    `4`, as in the library's ids.
     """
     names = (new.collection, new.configuration, new.version, new.entity, str(new.run), new.text)
     digest = hashlib.sha256("\0".join(names).encode("utf-8", "surrogatepass")).hexdigest()
@@ -192,8 +190,14 @@ def record_data(new: NewDocument, oid: str, at: str) -> bytes:
         "at": at,
         "run": new.run,
     }
-    return b"%b,\n%b\n}" % (encoded(new.text).head, spliced.encode("utf-8", "surrogateescape"))
+    envelope_data = b"\n%b\n}" % spliced.encode("utf-8", "surrogateescape")
+    names = ((new.entity,), new.version, ((new.configuration, at),), (str(new.run),))
+    _written.put(content_key(envelope_data), StoredDocument(oid, new.collection, *names, Pairs()))
+    return b"%b,%b" % (encoded(new.text).head, envelope_data)
 
+
+_written: ContentCache[StoredDocument] = ContentCache(lambda _: 1 << 10, fresh=4 << 20, lasting=1 << 20)
+"""By the digest of an envelope that this process wrote what it says; the record is left out."""
 
 OLD_ENTITY = "configurable_entity"
 """The one entity of a document, in databases from before version 1.10."""
@@ -261,18 +265,26 @@ def stored_from_data(data: bytes, oid: str, collection: str, *, whole: bool = Tr
     if place > 0 and data.startswith(_BODY_START):
         body_data = data[:place]
         try:
-            envelope_read = _read("{", data[place + 1 :])
+            found = _envelope_from_data(data[place + 1 :], oid, collection)
             if not whole:
-                return stored(envelope_read, oid=oid, collection=collection)
+                return found
             key = content_key(body_data)
             if known_text(key) is not None:
-                unread = UnreadPairs(lambda: [*_read_body(body_data).items, *envelope_read.items])
-                return replace(stored(envelope_read, oid=oid, collection=collection, content=key), record=unread)
+                unread = UnreadPairs(lambda: [*_read_body(body_data).items, *found.record.items])
+                return replace(found, record=unread, content=key)
             _, body_read = _bodies.get(key, lambda: (len(body_data), _read_body(body_data)))
-            return stored(Pairs([*body_read.items, *envelope_read.items]), oid=oid, collection=collection, content=key)
+            return replace(found, record=Pairs([*body_read.items, *found.record.items]), content=key)
         except ArchiveError:
             """The text is laid out otherwise than the library's writer does: it is read as a whole."""
     return stored(_read("", data), oid=oid, collection=collection)
+
+
+def _envelope_from_data(data: bytes, oid: str, collection: str) -> StoredDocument:
+    known = _written.peek(content_key(data))
+    if known is None:
+        return stored(_read("{", data), oid=oid, collection=collection)
+    unread = UnreadPairs(lambda: _read("{", data).items)
+    return replace(known, id=oid or known.id, collection=collection or known.collection, record=unread)
 
 
 def _read(before: str, data: bytes) -> Pairs:

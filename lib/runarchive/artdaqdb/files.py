@@ -8,7 +8,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 from runarchive.errors import ArchiveError, Code
@@ -19,7 +19,7 @@ _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _MISPLACED = frozenset({errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP})
 LOCK_FILE = ".archiver-lock"
 ABANDONED_SECONDS = 600.0
-SYNC_THREADS = 8
+_waiting = ThreadPoolExecutor(8, "sync")
 """The filesystem joins waits for its journal that overlap into one: many waits at once cost hardly more than one."""
 
 
@@ -103,8 +103,10 @@ def sync_all(descriptors: Sequence[int]) -> None:
     if len(descriptors) == 1:
         os.fsync(descriptors[0])
     elif descriptors:
-        with ThreadPoolExecutor(min(SYNC_THREADS, len(descriptors))) as pool:
-            list(pool.map(os.fsync, descriptors))
+        done = [_waiting.submit(os.fsync, descriptor) for descriptor in descriptors]
+        wait(done)
+        for one in done:
+            one.result()
 
 
 class NewFiles:
