@@ -117,7 +117,7 @@ class StandIn:
             path="/daq/config.yaml",
             source_files=SimpleNamespace(run_records_dir="/nowhere"),
             ucon_db=SimpleNamespace(verify=True),
-            origins={"app.work_dir": SimpleNamespace(shown="/work", source="line 2")},
+            origins={"app.work_dir": SimpleNamespace(shown="/data", source="line 2")},
         )
 
     def as_archive(self) -> Archive:
