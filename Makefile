@@ -25,11 +25,13 @@ $(BIN)/pip:
 $(VENV)/.installed: pyproject.toml | $(BIN)/pip
 	@echo "== installing tui-archiver into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@$(BIN)/python -m compileall -q lib tui_archiver
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml | $(BIN)/pip
 	@echo "== installing tui-archiver, its test servers and its tools into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@$(BIN)/python -m compileall -q lib tui_archiver
 	@touch $@ $(VENV)/.installed
 
 demo: install
