@@ -10,9 +10,11 @@ from itertools import zip_longest
 from pathlib import Path
 
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from tests.tui.stand_in import NOW, StandIn
 from tui_archiver.app import ConsoleApp
+from tui_archiver.screens.runs import RunsScreen
 from tui_archiver.session import Options
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -77,3 +79,21 @@ def check_snapshot(name: str, text: str, directory: Path = SNAPSHOTS) -> None:
     kept = path.read_text("utf-8")
     lines = zip_longest(text.split("\n"), kept.split("\n"))
     assert text == kept, f"{name}: " + "\n".join(f"{new}\n{old}" for new, old in lines if new != old)
+
+
+async def type_line(pilot: Pilot[int], text: str) -> None:
+    """Type a line into the prompt that is open, and enter it."""
+    pilot.app.screen.query_one(Input).value = text
+    await press(pilot, "enter")
+
+
+async def press_only(pilot: Pilot[int], *keys: str) -> None:
+    """Press keys without waiting for what they ask the archive."""
+    await pilot.press(*keys)
+    await pilot.pause()
+
+
+def runs_of(app: ConsoleApp) -> RunsScreen:
+    """The screen Runs, which is shown."""
+    assert isinstance(app.screen, RunsScreen)
+    return app.screen

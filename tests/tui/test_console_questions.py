@@ -1,0 +1,238 @@
+"""What the console asks before it acts, and what becomes of what is typed meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import pytest
+from textual.command import CommandPalette
+from textual.events import Key
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from runarchive.archive import LockHolder
+from runarchive.model import Event, JobState, RunState, Severity
+from tests.tui.console_help import console, press, press_only, screen_text, settled, type_line, until
+from tests.tui.stand_in import NOW, StandIn
+from tui_archiver.screens.detail import DetailScreen
+from tui_archiver.screens.dialogs import ConfirmScreen, TextScreen
+
+
+async def test_acting_asks_first_and_the_answer_is_no_by_default() -> None:
+    archive = StandIn()
+    async with console(archive) as (app, pilot):
+        await press(pilot, *["down"] * 4, "i")
+        assert isinstance(app.screen, ConfirmScreen)
+        await press(pilot, "enter")
+        assert not [call for call in archive.calls if call[0] == "start"]
+        await press(pilot, "i", "y")
+        assert ("start", "import", (18195,)) in archive.calls
+        assert [call.words for call in app.command_log] == ["import 18195"]
+
+
+async def test_above_ten_runs_their_count_is_asked_for() -> None:
+    archive = StandIn()
+    async with console(archive) as (app, pilot):
+        app.book.marked.update(range(18100, 18120))
+        await press(pilot, "i")
+        assert isinstance(app.screen, ConfirmScreen)
+        await press(pilot, "y", "enter")
+        assert isinstance(app.screen, ConfirmScreen), "a wrong count is asked for again"
+        assert not [call for call in archive.calls if call[0] == "start"]
+        count = 20 - sum(archive.known[run].state is RunState.WAITING for run in app.book.marked)
+        await type_line(pilot, str(count))
+        assert [call[1] for call in archive.calls if call[0] == "start"] == ["import"]
+
+
+async def test_read_only_refuses_and_says_why_until_armed() -> None:
+    archive = StandIn(armed=False)
+    async with console(archive) as (app, pilot):
+        assert "READ-ONLY" in screen_text(app)
+        await press(pilot, *["down"] * 4, "i")
+        assert app.news.newest is not None
+        assert "read-only" in app.news.newest.message
+        assert not isinstance(app.screen, ModalScreen)
+        await press(pilot, "colon")
+        await type_line(pilot, "arm")
+        assert "ARMED" in screen_text(app)
+        await press(pilot, "i")
+        assert isinstance(app.screen, ConfirmScreen)
+
+
+async def test_a_run_that_stays_is_named_with_its_reason() -> None:
+    async with console() as (app, pilot):
+        await press(pilot, "i")
+        assert isinstance(app.screen, TextScreen)
+        assert "no stop, 2 h" in screen_text(app)
+
+
+async def test_cancel_is_graceful_first_and_at_once_the_second_time() -> None:
+    archive = StandIn()
+    async with console(archive) as (app, pilot):
+        await press(pilot, *["down"] * 4, "i", "y")
+        await until(pilot, lambda: any(job.state is JobState.RUNNING for job in app.jobs.values()))
+        await press(pilot, "2", "C", "C")
+        assert [call for call in archive.calls if call[0] == "cancel"] == [("cancel", 1, False), ("cancel", 1, True)]
+
+
+async def test_waiving_needs_a_reason_and_a_yes() -> None:
+    archive = StandIn()
+    async with console(archive) as (app, pilot):
+        await press(pilot, "w")
+        await type_line(pilot, "")
+        await press(pilot, "w")
+        await type_line(pilot, "test run")
+        assert isinstance(app.screen, ConfirmScreen)
+        await press(pilot, "y")
+        assert [call for call in archive.calls if call[0] == "waive"] == [("waive", 18199, "test run")]
+
+
+async def test_the_command_line_takes_runs_and_says_what_it_does_not_know() -> None:
+    archive = StandIn()
+    async with console(archive) as (app, pilot):
+        await press(pilot, "colon")
+        await type_line(pilot, "import 18003-18004")
+        assert isinstance(app.screen, ConfirmScreen)
+        await press(pilot, "y")
+        assert ("start", "import", (18003, 18004)) in archive.calls
+        for line in ("import 99", "nonsense", "sort nothing", "go x", "theme pink", "import --what"):
+            await press(pilot, "colon")
+            await type_line(pilot, line)
+            assert not isinstance(app.screen, ModalScreen), line
+            assert app.news.newest is not None
+            assert app.news.newest.severity == "warning", line
+
+
+async def test_a_waiver_is_taken_back() -> None:
+    archive = StandIn()
+    async with console(archive) as (_, pilot):
+        await press(pilot, "colon")
+        await type_line(pilot, "waive 18000 --undo")
+        await type_line(pilot, "it was no test run")
+        assert ("unwaive", 18000, "it was no test run") in archive.calls
+
+
+async def test_a_lock_is_broken_only_when_its_holder_was_named_and_the_word_typed() -> None:
+    archive = StandIn()
+    archive.holder = LockHolder(99, "cron", "evb01", stuck=True)
+    async with console(archive, (100, 24)) as (app, pilot):
+        await until(pilot, lambda: app.holder is not None)
+        assert "lock cron stuck" in screen_text(app)
+        await press(pilot, "colon")
+        await type_line(pilot, "unlock")
+        assert "cron (pid 99 on evb01) holds it" in screen_text(app)
+        await type_line(pilot, "break")
+        assert ("break_lock",) in archive.calls
+
+
+@pytest.mark.parametrize("width", [70, 80, 100])
+async def test_the_health_of_the_stores_stands_beside_a_long_named_lock_holder(width: int) -> None:
+    archive = StandIn()
+    archive.holder = LockHolder(99, "experiment-operator@evb01-daq:4711", "evb01", stuck=True)
+    async with console(archive, (width, 24)) as (app, pilot):
+        await until(pilot, lambda: app.holder is not None)
+        title = screen_text(app).splitlines()[0]
+        assert "lock experiment-operator" in title
+        assert " fs ✓" in title
+        assert "!" in title
+
+
+async def test_tab_completes_commands_and_filters() -> None:
+    async with console() as (app, pilot):
+        await press(pilot, "colon", *"comp", "tab")
+        await until(pilot, lambda: app.screen.query_one(Input).value == "compare")
+        await press(pilot, "escape", "slash", *"artdaqdb:mi", "tab")
+        await until(pilot, lambda: app.screen.query_one(Input).value == "artdaqdb:missing")
+
+
+async def test_palette_offers_every_action_of_the_screen() -> None:
+    async with console() as (app, pilot):
+        await press(pilot, "ctrl+p")
+        assert isinstance(app.screen, CommandPalette)
+        await press(pilot, "escape")
+
+
+async def test_a_count_typed_before_its_question_is_there_answers_it_and_switches_no_screen() -> None:
+    archive = StandIn()
+    planned = threading.Event()
+    plan = archive.plan
+    archive.plan = lambda *words: planned.wait(20) and plan(*words)  # type: ignore[assignment,method-assign]
+    async with console(archive) as (app, pilot):
+        app.book.marked.update(run for run in range(18100, 18120) if archive.known[run].state is not RunState.WAITING)
+        count = str(len(app.book.marked))
+        await pilot.press("i")
+        for key in (*count, "enter"):
+            app.post_message(Key(key, key if len(key) == 1 else None))
+        await pilot.pause()
+        assert app.current_mode == "runs"
+        planned.set()
+        await until(pilot, lambda: [call for call in archive.calls if call[0] == "start"])
+
+
+async def test_escape_leaves_a_question_that_is_still_on_its_way() -> None:
+    archive = StandIn()
+    planned = threading.Event()
+    plan = archive.plan
+    archive.plan = lambda *words: planned.wait(20) and plan(*words)  # type: ignore[assignment,method-assign]
+    async with console(archive) as (app, pilot):
+        await press_only(pilot, *["down"] * 4, "i", "escape", "9")
+        assert app.current_mode == "log"
+        planned.set()
+        await until(pilot, lambda: app.news.newest and "import: not done" in app.news.newest.message)
+        assert not isinstance(app.screen, ModalScreen)
+
+
+async def test_a_yes_typed_before_its_question_is_there_does_not_answer_it() -> None:
+    archive = StandIn()
+    async with console(archive) as (app, pilot):
+        await press(pilot, *["down"] * 4)
+        for key in ("i", "y"):
+            app.post_message(Key(key, key))
+        await settled(pilot)
+        assert isinstance(app.screen, ConfirmScreen)
+        assert not [call for call in archive.calls if call[0] == "start"]
+
+
+async def test_escape_and_a_key_in_one_packet_are_two_keys() -> None:
+    async with console() as (app, pilot):
+        await press(pilot, "enter")
+        assert isinstance(app.screen, DetailScreen)
+        app.post_message(Key("alt+9", "9"))
+        await settled(pilot)
+        assert app.current_mode == "log"
+
+
+async def test_a_mark_goes_when_its_run_is_archived() -> None:
+    archive = StandIn()
+    async with console(archive) as (app, pilot):
+        app.book.marked.update((18195, 18194, 18193))
+        for run, state in ((18195, RunState.ARCHIVED), (18194, RunState.IMPORTED)):
+            archive.push(replace(archive.known[run], state=state))
+        await until(pilot, lambda: app.book.marked == {18194, 18193})
+
+
+async def test_what_the_console_says_stands_longer_than_an_event_and_hides_no_keys() -> None:
+    archive = StandIn()
+    async with console(archive) as (app, pilot):
+        await press(pilot, "C")
+        archive.push(Event(9, NOW, Severity.INFO, "imported", 18001))
+        await until(pilot, lambda: app.events)
+        await settled(pilot)
+        lines = screen_text(app).splitlines()
+        assert "cancel: no job is running" in lines[-3]
+        assert " r retry" in lines[-2]
+        assert "0 Doctor" in lines[-1]
+
+
+async def test_a_wrong_count_can_be_mended_and_what_follows_is_a_key_again() -> None:
+    async with console() as (app, pilot):
+        await press(pilot, "asterisk", "w", *"because", "enter")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await press(pilot, *"199", "enter")
+        assert isinstance(app.screen, ConfirmScreen)
+        for key in (*"200", "enter"):
+            app.post_message(Key(key, key if len(key) == 1 else None))
+        await until(pilot, lambda: not isinstance(app.screen, ModalScreen))
+        await press(pilot, "9")
+        assert app.current_mode == "log"
