@@ -168,10 +168,14 @@ def _break_lock(app: ConsoleApp, words: Words) -> None:
 def _cancel(app: ConsoleApp, words: Words) -> None:
     if words and not words[0].isdecimal():
         raise UsageError(f"{words[0]!r} is no job number; 2 shows the jobs")
-    job = int(words[0]) if words else max(app.jobs, default=0)
-    if job not in app.jobs:
-        raise UsageError("no such job; 2 shows the jobs")
-    work.cancel(app, job)
+    job = app.jobs.get(int(words[0])) if words else work.job_to_cancel(app)
+    if words and job is None:
+        raise UsageError(f"there is no job {words[0]}; 2 shows the jobs")
+    why = work.why_not_cancel(app, job)
+    if why:
+        raise UsageError(f"cancel: {why}")
+    if job is not None:
+        work.cancel(app, job)
 
 
 def _theme(app: ConsoleApp, words: Words) -> None:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from runarchive.archive import Archive, JobOptions, LockHolder, Plan
 from runarchive.errors import ArchiveError
+from runarchive.model import Job, JobState
 from tui_archiver.format import ranges
 from tui_archiver.screens.base import NOT_ARMED
 from tui_archiver.screens.dialogs import ConfirmScreen, PromptScreen, TextScreen
+from tui_archiver.widgets.bars import ACTIVE
 
 if TYPE_CHECKING:
     from tui_archiver.app import ConsoleApp
@@ -99,15 +101,44 @@ def held_lines(plan: Plan) -> list[str]:
     return [f"stays: {ranges(numbers, 4)}  {reason}" for reason, numbers in sorted(reasons.items())]
 
 
-def cancel(app: ConsoleApp, job: int) -> None:
-    """Ask a job to stop; asked a second time, a job of this console stops at once."""
-    now = job in app.cancelling
-    app.cancelling.add(job)
+def job_to_cancel(app: ConsoleApp) -> Job | None:
+    """The newest job under way: of this console where it has one, else of any process."""
+    active = [job for job in app.jobs.values() if job.state in ACTIVE]
+    return max(active, key=lambda job: (app.archive.working(job.job), job.job), default=None)
+
+
+def why_not_cancel(app: ConsoleApp, job: Job | None) -> str:
+    """Why a job cannot be asked to stop from here; empty when it can. One's own needs no arming."""
+    if job is None:
+        return "no job is running"
+    if job.state not in ACTIVE:
+        return f"job {job.job} is {job.state.value}"
+    return "" if app.armed or app.archive.working(job.job) else f"{job.owner} does job {job.job}. {NOT_ARMED}"
+
+
+def cancel(app: ConsoleApp, job: Job) -> None:
+    """Ask a job to stop after its runs in hand, asked again at once; one of another process only after a yes."""
+    now = job.state is JobState.CANCELLING or job.job in app.cancelling
     word = "at once" if now else "after the runs in hand"
-    app.effect(
-        f"jobs cancel {job}{' now' if now else ''}",
-        lambda: app.archive.cancel(job, now=now),
-        lambda _: app.say(f"job {job} stops {word}"),
+
+    def ask_to_stop() -> None:
+        app.cancelling.add(job.job)
+        app.effect(
+            f"jobs cancel {job.job}{' --now' if now else ''}",
+            lambda: app.archive.cancel(job.job, now=now),
+            lambda _: app.say(f"job {job.job} stops {word}"),
+        )
+
+    if app.archive.working(job.job):
+        ask_to_stop()
+        return
+    lines = [
+        f"{job.owner} does it: {job.kind} {job.done}/{job.total}, {job.state.value}.",
+        "The runs in hand are left to the next start." if now else "The runs in hand are finished first.",
+    ]
+    app.push_screen(
+        ConfirmScreen(f"Stop job {job.job} of another process {word}?", lines),
+        lambda yes: ask_to_stop() if yes else app.say(f"job {job.job} goes on"),
     )
 
 

@@ -259,7 +259,7 @@ class Archive:
             yield
 
     def cancel(self, job: int, *, now: bool = False) -> None:
-        """Ask a job of any process to stop after the runs in hand; `now` (own jobs) does not wait for them."""
+        """Ask a job of any process to stop after the runs in hand; `now` does not wait for them."""
         self._runner.cancel(job, now=now)
 
     def wait(self, job: int, timeout: float | None = None) -> Outcome | None:
@@ -270,9 +270,9 @@ class Archive:
         """Cancel every job of this process; safe in a signal handler."""
         self._runner.stop(now=now)
 
-    def working(self) -> bool:
-        """Whether a job of this process still runs."""
-        return self._runner.working()
+    def working(self, job: int | None = None) -> bool:
+        """Whether a job of this process still runs; with `job`, whether that one does."""
+        return self._runner.working(job)
 
     def jobs(self, limit: int = 100) -> tuple[Job, ...]:
         """The newest jobs of every process on this archive, newest first."""

@@ -383,6 +383,36 @@ def test_a_second_start_may_wait_for_the_first(site: Site) -> None:
     assert '"migrated": 30' in out
 
 
+def test_another_process_may_stop_a_job_after_the_runs_in_hand_and_then_at_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.make(3)
+    in_hand, let_go = threading.Event(), threading.Event()
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        in_hand.set()
+        let_go.wait(LIMIT)
+        return run_import(*arguments, **options)
+
+    monkeypatch.setattr("runarchive.pipeline.work.run_import", slow)
+    with Archive.open(site.config_file, writable=True) as archive, Archive.open(site.config_file) as other:
+        job = archive.start(JobKind.IMPORT, None, JobOptions(workers=1))
+        assert archive.working(job)
+        assert not other.working(job)
+        assert in_hand.wait(LIMIT)
+        try:
+            other.cancel(job)
+            wait_for(lambda: archive.jobs()[0].state is JobState.CANCELLING, "the job was asked to stop")
+            assert archive.wait(job, timeout=1.0) is None, "it waits for the run in hand"
+            other.cancel(job, now=True)
+            outcome = archive.wait(job, timeout=LIMIT)
+            assert outcome is not None
+            assert outcome.interrupted
+        finally:
+            let_go.set()
+        assert [event for event in archive.events() if f"cancelled job {job}" in event.message]
+
+
 def test_a_notification_that_fails_does_not_touch_the_work(site: Site) -> None:
     site.make(2)
     with Archive.open(site.config_file, writable=True) as archive:

@@ -110,6 +110,7 @@ class StandIn:
         self.events_known: list[Event] = []
         self.holder: LockHolder | None = None
         self.busy = False
+        self.own_jobs: set[int] = set()
         self._log: list[tuple[int, Run | Event | Job | int]] = []
         self._revision = 1
         self._lock = threading.Lock()
@@ -199,6 +200,7 @@ class StandIn:
         self._answer()
         self.calls.append(("start", str(kind), tuple(runs or ())))
         job = Job(len(self.jobs_known) + 1, str(kind), JobState.RUNNING, "shift@evb01:4711", len(tuple(runs or ())))
+        self.own_jobs.add(job.job)
         self.push(replace(job, started=NOW, workers=("w1 import 18003", "w2 migrate 18011"), rate=9.8, eta_seconds=2.0))
         return job.job
 
@@ -209,8 +211,8 @@ class StandIn:
         self.calls.append(("stop", now))
         self.busy = self.busy and not now
 
-    def working(self) -> bool:
-        return self.busy
+    def working(self, job: int | None = None) -> bool:
+        return self.busy if job is None else job in self.own_jobs
 
     def close(self) -> None:
         self.calls.append(("close",))

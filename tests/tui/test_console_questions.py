@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from runarchive.archive import LockHolder
-from runarchive.model import Event, JobState, RunState, Severity
+from runarchive.model import Event, Job, JobState, RunState, Severity
 from tests.tui.console_help import console, press, press_only, screen_text, settled, type_line, until
 from tests.tui.stand_in import NOW, StandIn
 from tui_archiver.screens.detail import DetailScreen
@@ -74,6 +74,45 @@ async def test_cancel_is_graceful_first_and_at_once_the_second_time() -> None:
         await until(pilot, lambda: any(job.state is JobState.RUNNING for job in app.jobs.values()))
         await press(pilot, "2", "C", "C")
         assert [call for call in archive.calls if call[0] == "cancel"] == [("cancel", 1, False), ("cancel", 1, True)]
+
+
+@pytest.mark.parametrize("way", ["1", "2"])
+async def test_the_job_of_another_process_is_stopped_only_after_a_yes(way: str) -> None:
+    archive = StandIn()
+    job = Job(7, "migrate", JobState.RUNNING, "cron@evb01:4711", 40, 12, started=NOW)
+    async with console(archive) as (app, pilot):
+        archive.push(job)
+        await until(pilot, lambda: app.jobs)
+        await press(pilot, way, "C")
+        assert isinstance(app.screen, ConfirmScreen)
+        assert "Stop job 7 of another process after the runs in hand?" in screen_text(app)
+        assert "cron@evb01:4711 does it: migrate 12/40" in screen_text(app)
+        await press(pilot, "enter")
+        assert not [call for call in archive.calls if call[0] == "cancel"]
+        await press(pilot, "C", "y")
+        assert [call for call in archive.calls if call[0] == "cancel"] == [("cancel", 7, False)]
+        archive.push(replace(job, state=JobState.CANCELLING))
+        await until(pilot, lambda: app.jobs[7].state is JobState.CANCELLING)
+        await press(pilot, "C")
+        assert "Stop job 7 of another process at once?" in screen_text(app)
+        await press(pilot, "y")
+        assert [call for call in archive.calls if call[0] == "cancel"][1:] == [("cancel", 7, True)]
+
+
+async def test_ones_own_job_is_stopped_before_that_of_another_process_and_without_being_armed() -> None:
+    archive = StandIn(armed=False)
+    async with console(archive) as (app, pilot):
+        await press(pilot, *["down"] * 4, "x", "y")
+        archive.push(Job(7, "migrate", JobState.RUNNING, "cron@evb01:4711", 40, 12, started=NOW))
+        await until(pilot, lambda: 7 in app.jobs)
+        await press(pilot, "C")
+        assert [call for call in archive.calls if call[0] == "cancel"] == [("cancel", 1, False)]
+        archive.push(replace(app.jobs[1], state=JobState.CANCELLED, ended=NOW))
+        await until(pilot, lambda: app.jobs[1].state is JobState.CANCELLED)
+        await press(pilot, "C")
+        assert not isinstance(app.screen, ModalScreen)
+        assert app.news.newest is not None
+        assert "cron@evb01:4711 does job 7. This console is read-only" in app.news.newest.message
 
 
 async def test_waiving_needs_a_reason_and_a_yes() -> None:

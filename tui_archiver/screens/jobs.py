@@ -50,8 +50,8 @@ class JobsScreen(ConsoleScreen):
     title_word = "Jobs"
     about = (
         "Every job on this archive, also those that cron or another console started. Cancelling lets the runs "
-        "in hand finish; a second time it stops at once. What was cancelled goes on where it stopped when it "
-        "is started again."
+        "in hand finish; a second time it stops at once; a job of another process is asked about first. What "
+        "was cancelled goes on where it stopped when it is started again."
     )
 
     def __init__(self) -> None:
@@ -194,14 +194,14 @@ class JobsScreen(ConsoleScreen):
         job = self.job
         if job is None:
             return "there is no job"
-        if key.action == "cancel" and job.state not in ACTIVE:
-            return f"job {job.job} is {job.state.value}"
+        if key.action == "cancel":
+            return work.why_not_cancel(self.console_app, job)
         return super().why_not(key)
 
     def action_cancel(self) -> None:
         """Cancel the job under the cursor."""
         if self.job is not None:
-            work.cancel(self.console_app, self.job.job)
+            work.cancel(self.console_app, self.job)
 
     def action_follow(self) -> None:
         """Follow the log, or stand."""

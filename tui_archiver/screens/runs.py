@@ -21,7 +21,7 @@ from tui_archiver.keys import bindings
 from tui_archiver.run_book import SORT_KEYS, THREAD_ABOVE, Applied, View, derive
 from tui_archiver.screens.base import ConsoleScreen, Export, styles_path
 from tui_archiver.screens.run_prompts import columns_prompt, filter_prompt, run_prompt
-from tui_archiver.widgets.bars import ACTIVE, CoverageStrip, OneLine, count_line
+from tui_archiver.widgets.bars import CoverageStrip, OneLine, count_line
 from tui_archiver.widgets.line_view import LineView
 from tui_archiver.widgets.run_table import RunTable
 
@@ -165,11 +165,11 @@ class RunsScreen(ConsoleScreen):
 
     def why_not(self, key: Key) -> str:
         """Besides being armed: there must be a run to act on."""
+        if key.action == "cancel":
+            return work.why_not_cancel(self.console_app, work.job_to_cancel(self.console_app))
         needs_run = key.writes or key.action in ("compare", "detail", "mark", "range")
-        if needs_run and key.action != "cancel" and self.table.run is None and not self.console_app.book.marked:
+        if needs_run and self.table.run is None and not self.console_app.book.marked:
             return "no run is shown; escape clears the filter"
-        if key.action == "cancel" and not any(job.state in ACTIVE for job in self.console_app.jobs.values()):
-            return "no job is running"
         return super().why_not(key)
 
     def action_filter(self) -> None:
@@ -238,9 +238,10 @@ class RunsScreen(ConsoleScreen):
         work.propose(self.console_app, kind, self.targets())
 
     def action_cancel(self) -> None:
-        """Cancel the newest job under way."""
-        running = [job.job for job in self.console_app.jobs.values() if job.state in ACTIVE]
-        work.cancel(self.console_app, max(running))
+        """Cancel the job under way, one's own first."""
+        job = work.job_to_cancel(self.console_app)
+        if job is not None:
+            work.cancel(self.console_app, job)
 
     def action_waive(self) -> None:
         """Waive the targets."""

@@ -168,8 +168,9 @@ class JobRun:
             if error.code not in LEDGER_STANDS:
                 raise
             request = 0
-        if request and not self.schedule.stopping:
-            self.stop("cancelled", now=request > 1)
+        now = request > 1
+        if (request and not self.schedule.stopping) or (now and not self._abandoned):
+            self.stop("cancelled", now=now)
 
     # --- standing stages
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from runarchive.config import Config
 from runarchive.errors import ArchiveError, Code
+from runarchive.ledger.jobs import this_actor
 from runarchive.ledger.ledger import Ledger
 from runarchive.ledger.lock import LockWatch, WriterLock, lock_holder
 from runarchive.model import JobState, Run, RunState, Severity, Stage, Store
@@ -355,6 +356,8 @@ class Runner:
             raise ArchiveError(Code.NOT_FOUND, f"job {job} does not run", hint="see `tui-archiver jobs`")
         if work is not None:
             work.stop("cancelled", now=now)
+        else:
+            self._ledger.events.record(f"{this_actor()} cancelled job {job}", severity=Severity.WARNING, job=job)
 
     def stop(self, why: str = "interrupted", *, now: bool = False) -> None:
         """Cancel every job of this process, and those about to start."""
@@ -373,9 +376,11 @@ class Runner:
             raise self._errors[job]
         return self._outcomes.get(job)
 
-    def working(self) -> bool:
-        """Whether a job of this process still runs."""
-        return bool(self._jobs) or any(thread.is_alive() for thread in tuple(self._threads.values()))
+    def working(self, job: int | None = None) -> bool:
+        """Whether a job of this process still runs; with `job`, whether that one does."""
+        alive = {number for number, thread in tuple(self._threads.items()) if thread.is_alive()}
+        alive.update(tuple(self._jobs))
+        return bool(alive) if job is None else job in alive
 
     def close(self) -> None:
         """Stop after the runs in hand and wait for them."""
