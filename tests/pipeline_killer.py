@@ -1,4 +1,6 @@
-"""Kills jobs at random instants and examines the stores after each: `python -m tests.pipeline_killer ROOT KILLS SEED`.
+"""Kills jobs at random instants, examining the stores after each: `python -m tests.pipeline_killer ROOT KILLS SEED [URI URL]`.
+
+URI is the artdaqDB, URL the UconDB server; without them, a FilesystemDB and an embedded UconDB below ROOT.
 
 A process of its own without threads, so that each job is a fork that starts at once and dies by SIGKILL.
 """
@@ -16,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from runarchive.archive import Archive, JobKind
+from runarchive.artdaqdb.check import check_store
 from runarchive.artdaqdb.store import open_store
 from runarchive.model import Mark, RunState
 from runarchive.ucondb.embedded import open_client
@@ -25,8 +28,8 @@ RUNS_AT_A_TIME = 2
 EXAMINED = 4
 """How many of the newest runs are read back after each kill; all are at the end."""
 
-NAMED = frozenset(RunState) - {RunState.FAILED, RunState.CONFLICT}
-"""States that a run may be found in after a kill: nothing that was cut off may look like trouble."""
+NAMED = frozenset({RunState.NEW, RunState.PARTIAL, RunState.IMPORTED, RunState.ARCHIVED})
+"""States that a run may be found in after a kill and a look: nothing that was cut off may look like trouble."""
 
 
 def in_child(work: Callable[[], None], kill_after: float | None = None) -> int:
@@ -65,11 +68,14 @@ def examine(site: Site) -> None:
             if run.run < newest - EXAMINED:
                 continue
             before = remembered.get(run.run)
-            if before is not None and before.marks.ucondb is Mark.VERIFIED:
+            if before is None or before.marks.artdaqdb is not Mark.VERIFIED:
+                continue
+            marks = archive.compare(run.run).marks
+            assert {marks.filesystem, marks.artdaqdb} == {Mark.VERIFIED}, f"run {run.run} was acknowledged: {marks}"
+            if before.marks.ucondb is Mark.VERIFIED:
                 assert run.run in versions, f"run {run.run} was acknowledged and is not in UconDB"
                 assert run.state is RunState.ARCHIVED
-                marks = archive.compare(run.run).marks
-                assert {marks.filesystem, marks.artdaqdb, marks.ucondb} == {Mark.VERIFIED}, f"run {run.run}: {marks}"
+                assert marks.ucondb is Mark.VERIFIED, f"run {run.run}: {marks}"
 
 
 def no_doubled_documents(site: Site) -> None:
@@ -100,7 +106,7 @@ def no_doubled_versions(site: Site) -> set[int]:
 
 
 def finish(site: Site) -> None:
-    """Let one undisturbed job do the rest: everything is archived and verified."""
+    """Let one undisturbed job do the rest: everything is archived and verified, and nothing is wrong with artdaqDB."""
     with Archive.open(site.config_file, writable=True) as archive:
         archive.run_job(JobKind.ARCHIVE)
         archive.judge(10_000)
@@ -108,12 +114,20 @@ def finish(site: Site) -> None:
         assert set(standing) == {(RunState.ARCHIVED, Mark.VERIFIED)}, standing
         outcome = archive.run_job(JobKind.VERIFY)
         assert not outcome.failed, outcome.failed
+    store = open_store(site.data["artdaq_db"]["database_uri"])
+    try:
+        findings = [one for one in check_store(store) if not one.advice]
+        assert not findings, findings
+    finally:
+        store.close()
 
 
-def main(root: Path, kills: int, seed: int) -> int:
+def main(root: Path, kills: int, seed: int, uri: str = "", url: str = "") -> int:
     """Kill so many jobs; returns the exit status."""
     chance = random.Random(seed)
-    site = Site(root / "site")
+    site = Site(root / "site", uri)
+    if url:
+        site.configure(ucon_db={"server_url": url})
     slowest = 0.5
     made = 0
     for kill in range(kills):
@@ -128,4 +142,4 @@ def main(root: Path, kills: int, seed: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:]))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,13 +13,44 @@ from typing import Any
 import requests
 from requests.auth import HTTPDigestAuth
 
+from runarchive.server_programs import free_port, port_answers
+from runarchive.ucondb.digest import ha1
 from runarchive.ucondb.server.app import UconApp
 from runarchive.ucondb.server.running import RunningServer
 from runarchive.ucondb.server.sqlite_storage import SqliteStorage
 from runarchive.ucondb.server.storage import FolderName
 from runarchive.ucondb.server.users import Users
+from tests.archiver_site import wait_until
 
 AUTH = ("writer", "secret")
+
+
+class UconProcess:
+    """`ucondb serve` as a process of its own on one port, with the folder and the writer of `tests.archiver_site`."""
+
+    def __init__(self, root: Path) -> None:
+        self.port = free_port()
+        users = root / "users"
+        users.write_text(f"writer:ucondb:{ha1('writer', 'ucondb', 'secret-of-the-writer')}\n")
+        self._command = [
+            sys.executable, "-c", "from runarchive.cli.main import main; raise SystemExit(main())", "ucondb", "serve",
+            "--db", f"sqlite://{root}/served.sqlite", "--port", str(self.port), "--users", str(users),
+            "--folder", "test01",
+        ]  # fmt: skip
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/app"
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_until(lambda: port_answers(self.port), "the UconDB server")
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
 
 @contextmanager

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,37 +14,12 @@ import pytest
 from runarchive.archive import Archive, JobKind, JobObserver, RunResult
 from runarchive.model import RunState, Stage
 from runarchive.real_servers import MongodServer
-from runarchive.server_programs import free_port, port_answers
-from runarchive.ucondb.digest import ha1
-from tests.archiver_site import LIMIT_SECONDS, Site, wait_until
+from tests.archiver_site import LIMIT_SECONDS, Site
 from tests.pipeline_killer import finish, no_doubled_documents, no_doubled_versions
 from tests.servers import start_mongod
+from tests.ucondb_serving import UconProcess
 
 RUNS = 12
-
-
-class UconProcess:
-    """`ucondb serve` as a process of its own on one port."""
-
-    def __init__(self, root: Path) -> None:
-        self.port = free_port()
-        users = root / "users"
-        users.write_text(f"writer:ucondb:{ha1('writer', 'ucondb', 'secret-of-the-writer')}\n")
-        self._command = [
-            sys.executable, "-c", "from runarchive.cli.main import main; raise SystemExit(main())", "ucondb", "serve",
-            "--db", f"sqlite://{root}/served.sqlite", "--port", str(self.port), "--users", str(users),
-            "--folder", "test01",
-        ]  # fmt: skip
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(lambda: port_answers(self.port), "the UconDB server")
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
 
 
 @pytest.fixture
@@ -90,7 +63,7 @@ def test_both_servers_are_killed_and_come_back_in_mid_job(
     site = Site(tmp_path / "site", f"{mongod.uri}/killed")
     site.configure(
         artdaq_db={"timeout_seconds": 2},
-        ucon_db={"server_url": f"http://127.0.0.1:{ucon.port}/app", "timeout_seconds": 2},
+        ucon_db={"server_url": ucon.url, "timeout_seconds": 2},
     )
     runs = site.make(RUNS)
     killing = Killing(mongod, ucon)
