@@ -1,4 +1,4 @@
-"""Kills jobs at random instants, examining the stores after each: `python -m tests.pipeline_killer ROOT KILLS SEED [URI URL]`.
+"""Kills jobs at random instants: `python -m tests.pipeline_killer ROOT KILLS SEED [URI URL]` examines after each.
 
 URI is the artdaqDB, URL the UconDB server; without them, a FilesystemDB and an embedded UconDB below ROOT.
 
