@@ -22,12 +22,13 @@ import yaml
 
 from runarchive.archive import Archive
 from runarchive.artdaqdb.export import export_configuration
-from runarchive.artdaqdb.store import open_store
+from runarchive.artdaqdb.store import ArtdaqStore, open_store
 from runarchive.cli import run_archiver
 from runarchive.config import load_config
 from runarchive.model import Run, RunState, Store
 from runarchive.records_dir.make import make_records
 from runarchive.ucondb.blob import Blob, unpack
+from runarchive.ucondb.client import UconClient
 from runarchive.ucondb.embedded import open_client
 
 LIMIT_SECONDS = 30.0
@@ -181,12 +182,9 @@ class Site:
 
     def exported(self, run: int) -> dict[str, str]:
         """The FHiCL text of each entity of a run, as artdaqDB exports it."""
-        store = open_store(load_config(self.config_file).artdaq_db.database_uri)
-        try:
+        with self.artdaqdb() as store:
             (name,) = store.configurations_of(run)
             return {file.entity: file.text for file in export_configuration(store, name).files}
-        finally:
-            store.close()
 
     def blob(self, run: int) -> Blob:
         """What the blob of a run in UconDB holds."""
@@ -194,14 +192,24 @@ class Site:
 
     def blob_bytes(self, run: int) -> bytes:
         """The blob of a run in UconDB."""
+        with self.ucondb() as client:
+            return client.get(run)
+
+    @contextlib.contextmanager
+    def ucondb(self) -> Iterator[UconClient]:
+        """UconDB as another program with the site's account sees it."""
         ucon = load_config(self.config_file).ucon_db
         client = open_client(
             ucon.server_url, ucon.folder_name, ucon.object_name, user=ucon.writer_user, password=ucon.writer_password
         )
-        try:
-            return client.get(run)
-        finally:
-            client.close()
+        with contextlib.closing(client):
+            yield client
+
+    @contextlib.contextmanager
+    def artdaqdb(self) -> Iterator[ArtdaqStore]:
+        """artdaqDB as another program sees it."""
+        with contextlib.closing(open_store(load_config(self.config_file).artdaq_db.database_uri)) as store:
+            yield store
 
     def held(self, store: Store) -> set[int]:
         """The runs that a store holds."""

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from tests import servers
+from tests.archiver_site import Site
 from tests.trees import unpack
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -59,6 +60,26 @@ def mongodb_database() -> Iterator[str]:
 
     with MongoClient[dict[str, object]](uri, serverSelectionTimeoutMS=10000) as client:
         client.drop_database(client.get_default_database())
+
+
+@pytest.fixture(params=["filesystemdb", "mongodb"])
+def native_uri(tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """The URI of an empty database of each native artdaqDB provider."""
+    if request.param == "mongodb":
+        return str(request.getfixturevalue("mongodb_database"))
+    return f"filesystemdb://{tmp_path}/artdaqdb"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """An archive with native FilesystemDB, embedded UconDB and no records yet."""
+    return Site(tmp_path / "site")
+
+
+@pytest.fixture
+def each_site(tmp_path: Path, native_uri: str) -> Site:
+    """An archive on each of the native artdaqDB providers."""
+    return Site(tmp_path / "site", native_uri)
 
 
 @pytest.fixture

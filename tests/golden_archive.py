@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from runarchive.ucondb.embedded import open_client
 from tests.archiver_site import Site
 from tests.trees import unpack
 
@@ -23,12 +22,7 @@ def older_archive(root: Path, mode: str = "") -> Site:
     shutil.move(packed / f"work_dir{mode}", site.work)
     shutil.copy(packed / "conf" / "schema.fcl", root / "site" / "conf")
     site.configure(artdaq_db={"database_uri": f"filesystemdb://{root}/site/artdaqdb/run_records"})
-    ucon = site.data["ucon_db"]
-    client = open_client(
-        ucon["server_url"], ucon["folder_name"], ucon["object_name"],
-        user=ucon["writer_user"], password=ucon["writer_password"],
-    )  # fmt: skip
-    for blob in sorted((packed / f"ucondb_blobs{mode}").iterdir()):
-        client.put(int(blob.stem), blob.read_bytes())
-    client.close()
+    with site.ucondb() as client:
+        for blob in sorted((packed / f"ucondb_blobs{mode}").iterdir()):
+            client.put(int(blob.stem), blob.read_bytes())
     return site

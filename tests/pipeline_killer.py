@@ -21,7 +21,6 @@ from runarchive.archive import Archive, JobKind
 from runarchive.artdaqdb.check import check_store
 from runarchive.artdaqdb.store import open_store
 from runarchive.model import Mark, RunState
-from runarchive.ucondb.embedded import open_client
 from tests.archiver_site import Site
 
 RUNS_AT_A_TIME = 2
@@ -92,17 +91,10 @@ def no_doubled_documents(site: Site) -> None:
 
 def no_doubled_versions(site: Site) -> set[int]:
     """The runs in UconDB, each there once."""
-    ucon = site.data["ucon_db"]
-    client = open_client(
-        ucon["server_url"], ucon["folder_name"], ucon["object_name"],
-        user=ucon["writer_user"], password=ucon["writer_password"],
-    )  # fmt: skip
-    try:
+    with site.ucondb() as client:
         listing = client.list_runs()
-        assert not listing.others, f"versions without a run: {listing.others}"
-        return set(listing.runs)
-    finally:
-        client.close()
+    assert not listing.others, f"versions without a run: {listing.others}"
+    return set(listing.runs)
 
 
 def finish(site: Site) -> None:

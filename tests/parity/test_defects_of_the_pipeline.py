@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runarchive.artdaqdb.store import NewDocument, open_store
-from runarchive.config import load_config
+from runarchive.artdaqdb.store import NewDocument
 from runarchive.ledger.state_files import read_failure_log
 from runarchive.model import RunState, Store
 from tests import fake_tools
@@ -29,19 +28,15 @@ def rewrite(site: Site, run: int, name: str, change: tuple[str, str]) -> None:
 
 def put(site: Site, run: int, configuration: str, texts: dict[str, str]) -> None:
     """Documents of another program under this configuration name."""
-    store = open_store(load_config(site.config_file).artdaq_db.database_uri)
     name = f"{run}/{configuration}"
-    store.insert([NewDocument("RunHistory", entity, name, name, run, text) for entity, text in texts.items()])
-    store.fold()
-    store.close()
+    with site.artdaqdb() as store:
+        store.insert([NewDocument("RunHistory", entity, name, name, run, text) for entity, text in texts.items()])
+        store.fold()
 
 
 def configurations(site: Site, run: int) -> tuple[str, ...]:
-    store = open_store(load_config(site.config_file).artdaq_db.database_uri)
-    try:
+    with site.artdaqdb() as store:
         return store.configurations_of(run)
-    finally:
-        store.close()
 
 
 def test_p2_an_update_that_failed_once_is_made_by_the_next_start(site: Site) -> None:

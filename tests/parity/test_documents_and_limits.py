@@ -17,7 +17,6 @@ from runarchive.config import load_config
 from runarchive.ledger.lock import lock_remark
 from runarchive.model import RunState, Store
 from runarchive.ucondb.blob import pack
-from runarchive.ucondb.embedded import open_client
 from tests.archiver_site import Site
 from tests.certificates import make_certificates
 
@@ -180,13 +179,9 @@ def test_l13_a_lock_on_a_network_filesystem_is_remarked_upon(monkeypatch: pytest
 def test_l18_a_wrong_blob_is_replaced_on_a_persons_word(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     (run,) = site.make(1)
     assert site.run("--import-only").code == 0
-    ucon = load_config(site.config_file).ucon_db
-    client = open_client(
-        ucon.server_url, ucon.folder_name, ucon.object_name, user=ucon.writer_user, password=ucon.writer_password
-    )
     wrong = pack([("boot.fcl", b"wrong: 1\n")], run, datetime.now(UTC))
-    client.put(run, wrong)
-    client.close()
+    with site.ucondb() as client:
+        client.put(run, wrong)
     assert site.run("--migrate-only").code in (0, 1)
     assert command(site, capsys, "verify", str(run))[0] == 1
     assert site.states()[run] is RunState.CONFLICT

@@ -12,9 +12,7 @@ from pathlib import Path
 import pytest
 
 from runarchive.archive import JobKind, JobOptions, RunResult
-from runarchive.config import load_config
 from runarchive.model import Mark, RunState
-from runarchive.ucondb.embedded import open_client
 from tests.archiver_site import Site
 from tests.trees import unpack
 
@@ -45,13 +43,9 @@ def taken_over(tmp_path: Path, unpacked: Path, request: pytest.FixtureRequest) -
     text = text.replace("/srv/archiver/golden", str(site.root)).replace("use_tools: true", "use_tools: false")
     text = text.replace("http://127.0.0.1:18391/app", f"embedded://{site.root}/ucondb.sqlite")
     site.config_file.write_text(text)
-    ucon = load_config(site.config_file).ucon_db
-    client = open_client(
-        ucon.server_url, ucon.folder_name, ucon.object_name, user=ucon.writer_user, password=ucon.writer_password
-    )
-    for blob in (unpacked / f"ucondb_blobs{mode}").glob("*.txt"):
-        client.put(int(blob.stem), blob.read_bytes())
-    client.close()
+    with site.ucondb() as client:
+        for blob in (unpacked / f"ucondb_blobs{mode}").glob("*.txt"):
+            client.put(int(blob.stem), blob.read_bytes())
     return site
 
 

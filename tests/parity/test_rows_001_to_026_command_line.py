@@ -12,10 +12,8 @@ import pytest
 
 from runarchive.cli import run_archiver
 from runarchive.cli.main import main
-from runarchive.config import load_config
 from runarchive.ledger.state_files import read_failure_log
 from runarchive.model import RunState, Store, Verdict
-from runarchive.ucondb.embedded import open_client
 from tests.archiver_site import Site
 
 
@@ -23,12 +21,8 @@ def damage_blob(site: Site, run: int, name: str, old: bytes, new: bytes) -> None
     """Put another version of a run's blob, in which one file says something else, into UconDB."""
     head, marker, rest = site.blob_bytes(run).partition(f"\n#####\n{name}:\n#####\n".encode())
     assert old in rest
-    ucon = load_config(site.config_file).ucon_db
-    client = open_client(
-        ucon.server_url, ucon.folder_name, ucon.object_name, user=ucon.writer_user, password=ucon.writer_password
-    )
-    client.put(run, head + marker + rest.replace(old, new, 1), override=True)
-    client.close()
+    with site.ucondb() as client:
+        client.put(run, head + marker + rest.replace(old, new, 1), override=True)
 
 
 MODES = [

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from runarchive.artdaqdb.store import open_store
 from runarchive.config import load_config
 from runarchive.model import RunState, Store
 from tests.archiver_site import Site
@@ -15,12 +14,9 @@ from tests.archiver_site import Site
 
 def entities(site: Site, run: int) -> set[str]:
     """The entities of a run in artdaqDB."""
-    store = open_store(load_config(site.config_file).artdaq_db.database_uri)
-    try:
-        (configuration,) = [item for item in store.list_configurations() if item.name.startswith(f"{run}/")]
-        return {name for document in store.documents(configuration.name) for name in document.entities}
-    finally:
-        store.close()
+    with site.artdaqdb() as store:
+        (configuration,) = store.configurations_of(run)
+        return {name for document in store.documents(configuration) for name in document.entities}
 
 
 def test_row_034_variables_with_nested_defaults(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,10 +139,8 @@ def test_row_046_a_records_directory_that_is_not_there_is_exit_1(site: Site) -> 
 def test_row_047_the_uri_is_used_as_given(each_site: Site) -> None:
     each_site.make(1)
     assert each_site.run("--import-only").code == 0
-    uri = load_config(each_site.config_file).artdaq_db.database_uri
-    store = open_store(uri)
-    assert [item.name.partition("/")[0] for item in store.list_configurations()] == ["1000"]
-    store.close()
+    with each_site.artdaqdb() as store:
+        assert [item.name.partition("/")[0] for item in store.list_configurations()] == ["1000"]
 
 
 def test_rows_048_and_049_tools_and_remote_host(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

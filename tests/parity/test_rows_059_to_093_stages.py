@@ -20,7 +20,7 @@ from runarchive.config import Validation, load_config
 from runarchive.ledger.state_files import read_failure_log
 from runarchive.model import RunState, Store, Verdict
 from runarchive.ucondb.blob import pack, unpack
-from runarchive.ucondb.embedded import EmbeddedServer, open_client
+from runarchive.ucondb.embedded import EmbeddedServer
 from runarchive.ucondb.validation import validate_blob
 from tests.archiver_site import Site
 from tests.http_faults import Fault, FaultyProxy, Message, corrupt_answer, lose_answer, pass_on
@@ -65,16 +65,11 @@ def test_s7_a_number_too_large_for_a_run_is_none_in_any_place(each_site: Site) -
     (run,) = each_site.make(1)
     huge = "9" * 20
     (each_site.records / huge).mkdir()
-    config = load_config(each_site.config_file)
-    store = open_store(config.artdaq_db.database_uri)
     name = f"{huge}/other"
-    store.insert([NewDocument("SystemLayout", "schema", name, name, 1, "main: { }\n")])
-    store.close()
-    client = open_client(
-        config.ucon_db.server_url, "test01", "configuration", user="writer", password="secret-of-the-writer"
-    )
-    client.put(int(huge), b"x")
-    client.close()
+    with each_site.artdaqdb() as store:
+        store.insert([NewDocument("SystemLayout", "schema", name, name, 1, "main: { }\n")])
+    with each_site.ucondb() as client:
+        client.put(int(huge), b"x")
     each_site.work.mkdir()
     (each_site.work / "import_failures.log").write_text(f"{huge}\n")
     for flag in ("--report-status", "--retry-failed-import", "--recover-import-state"):

@@ -24,9 +24,7 @@ from runarchive.cli.archiver import log as archiver_log
 from runarchive.cli.archiver.log import RotatingLog
 from runarchive.cli.archiver.report import shown_numbers, shown_ranges
 from runarchive.cli.run_archiver import ERROR_NAMES, STORE_ERRORS
-from runarchive.config import load_config
 from runarchive.model import RunState, Store
-from runarchive.ucondb.embedded import open_client
 from tests.archiver_site import Site
 from tests.trees import remove
 
@@ -491,12 +489,8 @@ def test_l19_an_outage_of_ucondb_does_not_stop_imports(site: Site) -> None:
 def test_a_mismatch_found_by_verification_raises_an_alarm(site: Site, mailbox: Mailbox) -> None:
     runs = site.make(2)
     assert site.run().code == 0
-    ucon = load_config(site.config_file).ucon_db
-    client = open_client(
-        ucon.server_url, ucon.folder_name, ucon.object_name, user=ucon.writer_user, password=ucon.writer_password
-    )
-    client.put(runs[0], site.blob_bytes(runs[0]).replace(b"run_number", b"run_numbre"), override=True)
-    client.close()
+    with site.ucondb() as client:
+        client.put(runs[0], client.get(runs[0]).replace(b"run_number", b"run_numbre"), override=True)
     with site.archive(writable=True) as archive:
         outcome = archive.run_job(JobKind.VERIFY, None, JobOptions(everything=True))
         assert [run.run for run in outcome.failed] == [runs[0]]

@@ -18,11 +18,6 @@ from tests.trees import remove
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return Site(tmp_path / "site")
-
-
-@pytest.fixture
 def archive(site: Site) -> Iterator[Archive]:
     with Archive.open(site.config_file, writable=True, actor="tester@here") as opened:
         yield opened

@@ -11,7 +11,6 @@ from runarchive.archive import Archive, JobKind
 from runarchive.model import RunState, Store
 from runarchive.pipeline.memory import Memory
 from runarchive.ucondb.client import UconClient
-from runarchive.ucondb.embedded import open_client
 from tests.archiver_site import Site
 
 
@@ -30,14 +29,6 @@ def looked(site: Site) -> tuple[str, dict[int, RunState]]:
     with Archive.open(site.config_file) as archive:
         archive.refresh()
         return archive.health()[Store.UCONDB].message, {run.run: run.state for run in archive.runs()}
-
-
-def client_of(site: Site) -> UconClient:
-    ucon = site.data["ucon_db"]
-    return open_client(
-        ucon["server_url"], ucon["folder_name"], ucon["object_name"],
-        user=ucon["writer_user"], password=ucon["writer_password"],
-    )  # fmt: skip
 
 
 def test_an_unchanged_store_is_not_listed_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,10 +50,9 @@ def test_what_another_process_puts_or_overrides_is_noticed(site: Site, open_all_
         if open_all_along:
             watching.refresh()
             watching.refresh()
-        client = client_of(site)
-        client.put(5000, b"somebody else's")
-        client.put(1001, b"another content", override=True)
-        client.close()
+        with site.ucondb() as client:
+            client.put(5000, b"somebody else's")
+            client.put(1001, b"another content", override=True)
         watching.refresh()
         states = {run.run: run.state for run in watching.runs()}
         assert watching.run(1001).marks.ucondb.word == "listed"  # type: ignore[union-attr]
@@ -74,18 +64,14 @@ def test_what_another_process_puts_or_overrides_is_noticed(site: Site, open_all_
 def test_a_file_put_in_place_of_the_other_is_noticed(site: Site) -> None:
     looked(site)
     (site.root / "ucondb.sqlite").unlink()
-    client = client_of(site)
-    client.put(1000, b"alone")
-    client.close()
+    with site.ucondb() as client:
+        client.put(1000, b"alone")
     _, states = looked(site)
     assert states == {1000: RunState.IMPORTED, 1001: RunState.IMPORTED, 1002: RunState.IMPORTED}
 
 
-@pytest.mark.parametrize("uri", ["filesystemdb", "mongodb"])
-def test_a_look_that_is_cut_off_is_done_again(
-    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, uri: str
-) -> None:
-    site = Site(tmp_path / "site", request.getfixturevalue("mongodb_database") if uri == "mongodb" else "")
+def test_a_look_that_is_cut_off_is_done_again(each_site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = each_site
     site.make(3)
     with Archive.open(site.config_file, writable=True) as archive:
         archive.run_job(JobKind.ARCHIVE)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -15,28 +13,13 @@ from runarchive.artdaqdb.store import NewDocument, open_store
 from runarchive.errors import ArchiveError, Code
 from runarchive.model import Mark, Run, RunState, Severity, Stage, Verdict
 from runarchive.ucondb.blob import unpack
-from runarchive.ucondb.client import UconClient
-from runarchive.ucondb.embedded import open_client
 from tests.archiver_site import Site
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return Site(tmp_path / "site")
 
 
 @pytest.fixture
 def archive(site: Site) -> Iterator[Archive]:
     with Archive.open(site.config_file, writable=True, actor="tester@here") as opened:
         yield opened
-
-
-def ucondb(site: Site) -> UconClient:
-    section = site.data["ucon_db"]
-    return open_client(
-        section["server_url"], section["folder_name"], section["object_name"],
-        user=section["writer_user"], password=section["writer_password"],
-    )  # fmt: skip
 
 
 def state(archive: Archive, run: int = 1000) -> Run:
@@ -117,7 +100,7 @@ def test_a_stop_time_that_comes_late_is_an_update_and_supersedes_only_when_told(
     assert state(archive).state is RunState.ARCHIVED, "no look watches what is archived and ended"
     archive.glance_at([1000])
     assert state(archive).state is RunState.OUTDATED
-    with_stop = unpack(archive_blob(site))
+    with_stop = unpack(site.blob_bytes(1000))
     assert b"stop_time" in (with_stop.file("RunHistory2.fcl") or b"")
 
 
@@ -130,14 +113,6 @@ def test_growth_that_a_verification_found_is_imported(site: Site, archive: Archi
     assert [step.stages for step in archive.plan(JobKind.IMPORT).steps] == [(Stage.IMPORT,)]
     outcome = archive.run_job(JobKind.IMPORT)
     assert [(run.state, run.reason) for run in outcome.runs] == [(RunState.OUTDATED, "UconDB is older than artdaqDB")]
-
-
-def archive_blob(site: Site) -> bytes:
-    client = ucondb(site)
-    try:
-        return client.get(1000)
-    finally:
-        client.close()
 
 
 def test_a_changed_record_is_a_conflict_with_three_exits(site: Site, archive: Archive) -> None:
@@ -158,20 +133,19 @@ def test_a_changed_record_is_a_conflict_with_three_exits(site: Site, archive: Ar
 
 def test_a_blob_of_somebody_else_is_a_conflict_and_stays(site: Site, archive: Archive) -> None:
     site.make(1)
-    client = ucondb(site)
-    client.put(1000, b"not ours\n")
-    outcome = archive.run_job(JobKind.ARCHIVE)
-    assert [(run.state, run.result) for run in outcome.runs] == [(RunState.CONFLICT, RunResult.FAILED)]
-    assert client.get(1000) == b"not ours\n"
-    assert state(archive).marks.ucondb is Mark.DIFFERS
-    archive.waive(1000, "made by hand")
-    waived = state(archive)
-    assert (waived.state, waived.reason) == (RunState.WAIVED, "made by hand")
-    assert archive.run_job(JobKind.MIGRATE, [1000], JobOptions(supersede=True)).runs == ()
-    archive.unwaive(1000)
-    assert archive.run_job(JobKind.MIGRATE, [1000], JobOptions(supersede=True)).runs[0].state is RunState.ARCHIVED
-    assert client.list_runs().others, "the old version keeps its id without the key"
-    client.close()
+    with site.ucondb() as client:
+        client.put(1000, b"not ours\n")
+        outcome = archive.run_job(JobKind.ARCHIVE)
+        assert [(run.state, run.result) for run in outcome.runs] == [(RunState.CONFLICT, RunResult.FAILED)]
+        assert client.get(1000) == b"not ours\n"
+        assert state(archive).marks.ucondb is Mark.DIFFERS
+        archive.waive(1000, "made by hand")
+        waived = state(archive)
+        assert (waived.state, waived.reason) == (RunState.WAIVED, "made by hand")
+        assert archive.run_job(JobKind.MIGRATE, [1000], JobOptions(supersede=True)).runs == ()
+        archive.unwaive(1000)
+        assert archive.run_job(JobKind.MIGRATE, [1000], JobOptions(supersede=True)).runs[0].state is RunState.ARCHIVED
+        assert client.list_runs().others, "the old version keeps its id without the key"
 
 
 def test_an_upload_whose_answer_was_lost_is_compared_not_repeated(site: Site, archive: Archive) -> None:
@@ -185,10 +159,9 @@ def test_an_upload_whose_answer_was_lost_is_compared_not_repeated(site: Site, ar
     archive._ledger.listings.drop(["ucondb"])
     outcome = archive.run_job(JobKind.ARCHIVE)
     assert [(run.state, run.stages) for run in outcome.runs] == [(RunState.ARCHIVED, (Stage.MIGRATE,))]
-    client = ucondb(site)
-    assert len(client.list_runs().runs) == 1
-    assert not client.list_runs().others
-    client.close()
+    with site.ucondb() as client:
+        assert len(client.list_runs().runs) == 1
+        assert not client.list_runs().others
 
 
 def test_an_import_that_was_cut_off_is_completed(site: Site, archive: Archive) -> None:
@@ -333,10 +306,9 @@ def test_a_lost_ledger_loses_no_run(site: Site, archive: Archive) -> None:
 def test_a_damaged_blob_is_found_by_verify_and_not_hidden(site: Site, archive: Archive) -> None:
     site.make(1)
     archive.run_job(JobKind.ARCHIVE)
-    client = ucondb(site)
-    stored = client.get(1000)
-    client.put(1000, stored.replace(b"tpc", b"cpt", 1) + b"", override=True)
-    client.close()
+    with site.ucondb() as client:
+        stored = client.get(1000)
+        client.put(1000, stored.replace(b"tpc", b"cpt", 1) + b"", override=True)
     found = archive.run_job(JobKind.VERIFY, [1000])
     assert [run.result for run in found.runs] == [RunResult.FAILED]
     assert state(archive).state is RunState.CONFLICT
@@ -381,7 +353,7 @@ def test_compare_sets_the_blobs_frame_apart_and_notices_another_runs(site: Site,
     archive.refresh()
     archive.run_job(JobKind.IMPORT)
     archive.run_job(JobKind.MIGRATE)
-    with closing(ucondb(site)) as client:
+    with site.ucondb() as client:
         blob = client.get(1000)
         found = archive.compare(1000)
         assert (found.packed_on, found.blob_run, found.problems) == (unpack(blob).packed_on, found.run, ())
@@ -394,9 +366,8 @@ def test_compare_sets_the_blobs_frame_apart_and_notices_another_runs(site: Site,
     assert "the blob's header names run 1001" in archive.compare(1000).problems
 
 
-def test_a_folder_named_wrongly_for_a_while_leaves_no_run_behind(tmp_path: Path) -> None:
+def test_a_folder_named_wrongly_for_a_while_leaves_no_run_behind(site: Site) -> None:
     """What was put into the other folder is not taken for what the right one holds."""
-    site = Site(tmp_path / "site")
     site.make(2)
     assert site.run().code == 0
     assert site.run().code == 0

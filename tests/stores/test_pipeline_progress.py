@@ -72,13 +72,9 @@ def test_a_stopped_job_does_not_count_what_it_left_to_the_next(tmp_path: Path) -
     assert job.message.startswith(f"{done} done, 0 failed, {9 - done} left")
 
 
-@pytest.mark.parametrize("store", ["filesystemdb", "mongodb"])
-def test_every_process_sees_how_far_the_run_in_hand_is(
-    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, store: str
-) -> None:
+def test_every_process_sees_how_far_the_run_in_hand_is(each_site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each time a stage tells how far it is, it waits until another process can see it."""
-    uri = request.getfixturevalue("mongodb_database") if store == "mongodb" else ""
-    site = Site(tmp_path / "site", uri)
+    site = each_site
     make_records(site.records, runs=1, first=1000, size=Size.LARGE, in_progress=0)
     site.age(1000)
     seen: dict[Stage, list[int]] = {Stage.IMPORT: [], Stage.MIGRATE: []}
