@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runarchive.artdaqdb import bson_records
-from runarchive.artdaqdb.documents import known_text, record
-from runarchive.artdaqdb.mongodb_encode import content_digest, encode_body, encode_new
+from runarchive.artdaqdb.documents import known_text, record, stored
+from runarchive.artdaqdb.export import document_text
+from runarchive.artdaqdb.mongodb_encode import content_digest, encode_body, encode_new, known_record
 from runarchive.artdaqdb.store import NewDocument
 from runarchive.errors import ArchiveError
 from runarchive.fhicl.parser import FhiclError
@@ -105,3 +106,23 @@ def test_what_is_known_of_the_librarys_probes(golden_mongodb: Path) -> None:
         assert_known_text_is_what_reading_gives(path.read_bytes().decode("utf-8", "surrogateescape"))
     content, _ = bson_records.take_document(encode_new(new("a: 1\n"), AT))
     assert known_text(content_digest(content, as_library=True)) == "\na: 1 \n"
+
+
+@given(names, names, names)
+def test_what_was_encoded_reads_as_it_says(entity: str, version: str, configuration: str) -> None:
+    raw = encode_new(new("a: 1 # one\n", entity=entity, version=version, configuration=configuration), AT)
+    found = known_record(raw, "RunHistory")
+    assert found is not None
+    wanted = bson_records.decode(raw, as_library=True)
+    assert found == stored(wanted, collection="RunHistory", content=found.content)
+    assert document_text(found) == "\na: 1 # one\n"
+
+
+def test_what_another_changed_is_not_taken_for_what_was_encoded() -> None:
+    raw = encode_new(new("a: 1\n", entity="changed"), AT)
+    assert known_record(raw, "RunHistory") is not None
+    assert known_record(raw, "SystemLayout") is None
+    for place in range(len(raw)):
+        changed = bytearray(raw)
+        changed[place] ^= 1
+        assert known_record(bytes(changed), "RunHistory") is None

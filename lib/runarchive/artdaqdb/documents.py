@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from runarchive.artdaqdb.content_cache import ContentCache, content_key
@@ -113,20 +113,6 @@ def _members_text(members: Pairs) -> str:
     return write_json(members)[2:-2]
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """What depends on a text alone: how its record begins (members `document` and `comments`), its canonical text."""
-
-    head: bytes
-    canonical: str
-
-
-def _encode(text: str) -> Encoded:
-    made = Encoded(("{\n" + members_text(parse(text))).encode("utf-8", "surrogateescape"), canonical(text))
-    know(content_key(made.head), made.canonical)
-    return made
-
-
 def know(content: bytes, canonical: str) -> None:
     """Remember the canonical text of a body by the digest of its stored form."""
     _known.put(content, canonical)
@@ -141,17 +127,22 @@ def known_text(content: bytes) -> str | None:
     return _known.peek(content)
 
 
-_encoded: ContentCache[Encoded] = ContentCache(lambda one: len(one.head) + 2 * len(one.canonical))
-
-
-def encoded(text: str) -> Encoded:
-    """The encoding of a FHiCL text, remembered by content; raises FhiclError for one that is refused."""
-    return _encoded.get(text, lambda: _encode(text))
+_canonical: ContentCache[str] = ContentCache(len)
 
 
 def canonical_text(text: str) -> str:
     """The text as the library exports it after storing it; raises FhiclError where the library's parser refuses it."""
-    return encoded(text).canonical
+    return _canonical.get(text, lambda: canonical(text))
+
+
+_heads: ContentCache[bytes] = ContentCache(len)
+"""By a FHiCL text how its record begins: the members `document` and `comments`."""
+
+
+def _head(text: str) -> bytes:
+    head = ("{\n" + members_text(parse(text))).encode("utf-8", "surrogateescape")
+    know(content_key(head), canonical_text(text))
+    return head
 
 
 _ENVELOPE_MARKS = NewDocument("\x01c", "\x01e", "\x01v", "\x01n", 0, "")
@@ -193,7 +184,7 @@ def record_data(new: NewDocument, oid: str, at: str) -> bytes:
     envelope_data = b"\n%b\n}" % spliced.encode("utf-8", "surrogateescape")
     names = ((new.entity,), new.version, ((new.configuration, at),), (str(new.run),))
     _written.put(content_key(envelope_data), StoredDocument(oid, new.collection, *names, Pairs()))
-    return b"%b,%b" % (encoded(new.text).head, envelope_data)
+    return b"%b,%b" % (_heads.get(new.text, lambda: _head(new.text)), envelope_data)
 
 
 _written: ContentCache[StoredDocument] = ContentCache(lambda _: 1 << 10, fresh=4 << 20, lasting=1 << 20)

@@ -21,7 +21,7 @@ from runarchive.artdaqdb import bson_records, mongodb_listing
 from runarchive.artdaqdb.content_cache import ContentCache
 from runarchive.artdaqdb.documents import UnreadPairs, known_text, now, record_id, stored
 from runarchive.artdaqdb.mongodb_care import inspect, make_site_indexes, validate
-from runarchive.artdaqdb.mongodb_encode import content_digest, encode_new
+from runarchive.artdaqdb.mongodb_encode import content_digest, encode_new, known_record
 from runarchive.artdaqdb.mongodb_errors import told, usable_uri
 from runarchive.artdaqdb.mongodb_uri import client_options, parse_uri
 from runarchive.artdaqdb.store import (
@@ -294,7 +294,10 @@ def _encoded(new: NewDocument, at: str) -> bytes:
 
 
 def _stored(raw: bytes, collection: str, *, as_library: bool = False) -> StoredDocument:
-    """A record out of its BSON; a `document` seen before is not decoded again."""
+    """A record out of its BSON; one just written, or a `document` seen before, is not decoded again."""
+    written = known_record(raw, collection) if as_library else None
+    if written is not None:
+        return written
     content, rest = bson_records.take_document(raw)
     key = content_digest(content, as_library=as_library) if content else b""
     try:

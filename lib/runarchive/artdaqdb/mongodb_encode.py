@@ -5,26 +5,40 @@ The bytes are those that `bson_records` makes of `documents.body` and `documents
 
 from __future__ import annotations
 
-import contextlib
 import struct
 from functools import lru_cache
 from hashlib import blake2b
+from typing import NamedTuple
 
 from runarchive.artdaqdb import bson_records
 from runarchive.artdaqdb.bson_records import frame
 from runarchive.artdaqdb.content_cache import ContentCache
-from runarchive.artdaqdb.documents import body, document_id, know
-from runarchive.artdaqdb.store import NOT_PROVIDED, NewDocument
+from runarchive.artdaqdb.documents import UnreadPairs, body, canonical_text, document_id, know
+from runarchive.artdaqdb.store import NOT_PROVIDED, NewDocument, StoredDocument
 from runarchive.errors import ArchiveError
 from runarchive.fhicl.grammar import SCALARS, SEQUENCE, TABLE
 from runarchive.fhicl.parser import parse
-from runarchive.fhicl.printer import canonical
 from runarchive.fhicl.source import INCLUDE_KEY
 from runarchive.fhicl.tree import NO_REMARK, PROTECTIONS, UNPROTECTED, FhiclDocument, Node, Tree
 
 _int32 = struct.Struct("<i").pack
 _EMPTY = frame([])
-_bodies: ContentCache[bytes] = ContentCache(len)
+
+
+class Body(NamedTuple):
+    """What depends on a text alone: the encoded members `document` and `comments`, and what the first is known by.
+
+    `content` is b"" and `canonical` "" where it is not known what the library would read back.
+    """
+
+    members: bytes
+    content: bytes = b""
+    canonical: str = ""
+
+
+_bodies: ContentCache[Body] = ContentCache(lambda one: len(one.members) + len(one.canonical))
+_written: ContentCache[tuple[bytes, StoredDocument]] = ContentCache(lambda one: len(one[0]), lasting=1 << 20)
+"""By its id what this process encoded, whole, and what it says."""
 
 
 def encode_new(new: NewDocument, at: str) -> bytes:
@@ -32,26 +46,51 @@ def encode_new(new: NewDocument, at: str) -> bytes:
 
     Raises ArchiveError: BAD_FHICL where the library's parser refuses its text, TOO_LARGE beyond 16 MiB.
     """
-    members = _bodies.get(new.text, lambda: encode_body(new.text))
-    oid = bson_records.object_id(document_id(new))
-    return bson_records.framed([oid, members, *_envelope(new, at)])
+    encoded = _bodies.get(new.text, lambda: encode_body(new.text))
+    oid = document_id(new)
+    raw = bson_records.framed([bson_records.object_id(oid), encoded.members, *_envelope(new, at)])
+    if encoded.content:
+        know(encoded.content, encoded.canonical)
+        _written.put(oid, (raw, _as_read(new, oid, at, raw, encoded.content)))
+    return raw
 
 
-def encode_body(text: str) -> bytes:
-    """The members `document` and `comments` of a FHiCL text; raises FhiclError where the parser refuses it.
+def _as_read(new: NewDocument, oid: str, at: str, raw: bytes, content: bytes) -> StoredDocument:
+    names = ((new.entity,), new.version, ((new.configuration, at),), (str(new.run),))
+    unread = UnreadPairs(lambda: bson_records.decode(raw, as_library=True).items)
+    return StoredDocument(oid, new.collection, *names, unread, content=content)
+
+
+def known_record(raw: bytes, collection: str) -> StoredDocument | None:
+    """What these bytes of a collection say, read as the library reads them, if this process encoded them lately."""
+    written = _written.peek(bson_records.id_of(raw))
+    if written is None:
+        return None
+    encoded, document = written
+    return document if encoded == raw and document.collection == collection else None
+
+
+def encode_body(text: str) -> Body:
+    """The encoded body of a FHiCL text; raises FhiclError where the parser refuses it.
 
     What the library could not load again is stored all the same, and not known when it comes back.
     """
     document = parse(text)
     if not document.tree.source.is_plain:
-        return b"".join(bson_records.member(name, value) for name, value in body(text).items)
+        return _plain_body(text)
     try:
         stored, comments = _document(document)
     except RecursionError:
-        return b"".join(bson_records.member(name, value) for name, value in body(text).items)
-    with contextlib.suppress(ArchiveError):
-        know(content_digest(stored, as_library=True), canonical(text))
-    return b"\x03document\x00" + stored + comments
+        return _plain_body(text)
+    members = b"\x03document\x00" + stored + comments
+    try:
+        return Body(members, content_digest(stored, as_library=True), canonical_text(text))
+    except ArchiveError:
+        return Body(members)
+
+
+def _plain_body(text: str) -> Body:
+    return Body(b"".join(bson_records.member(name, value) for name, value in body(text).items))
 
 
 def content_digest(document: bytes, *, as_library: bool) -> bytes:
