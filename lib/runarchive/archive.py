@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 
 from runarchive.config import Config, open_config
 from runarchive.errors import ArchiveError, Code
@@ -17,7 +16,7 @@ from runarchive.ledger.ledger import Ledger
 from runarchive.model import CheckResult, Event, Job, Phase, Run, RunState, Severity, Stage, Store
 from runarchive.pipeline import compare, life, report
 from runarchive.pipeline.alarms import Alarms
-from runarchive.pipeline.context import Context
+from runarchive.pipeline.context import Context, StoreCall
 from runarchive.pipeline.look import Look
 from runarchive.pipeline.memory import Clock, Memory, utc_now
 from runarchive.pipeline.observer import JobObserver
@@ -56,7 +55,7 @@ __all__ = [
     "Archive", "Attempt", "Changes", "CheckRecord", "Comparison", "Decision", "Exit", "Explanation",
     "FileComparison", "Health", "HopHash", "JobKind", "JobObserver", "JobOptions", "LockHolder", "ManifestEntry",
     "Outcome", "Plan", "PlannedRun", "RecoveryKind", "RecoveryPreview", "RunFailure", "RunLife", "RunOutcome",
-    "RunResult", "StatusReport", "StoreReport",
+    "RunResult", "StatusReport", "StoreCall", "StoreReport",
 ]  # fmt: skip
 
 ALL_STORES = (Store.FILESYSTEM, Store.ARTDAQDB, Store.UCONDB)
@@ -113,9 +112,7 @@ class Archive:
     def __enter__(self) -> Archive:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *failure: object) -> None:
         self.close()
 
     # --- what is known
@@ -381,6 +378,10 @@ class Archive:
     def on_event(self, heard: Callable[[str, Severity], None]) -> None:
         """Have each event of this process told that is about no single run, stage or job; from any thread."""
         self._ledger.events.heard = heard
+
+    def on_store_call(self, heard: Callable[[StoreCall, float], None]) -> None:
+        """Have the seconds of each call to a store told that a job of this process makes for a run; from any thread."""
+        self._context.times.heard = heard
 
     def lock_holder(self) -> LockHolder | None:
         """Who holds the writer's lock, or None."""

@@ -342,13 +342,23 @@ def test_row_087_and_d27_and_d28_metrics_of_both_stages(site: Site) -> None:
         assert site.run().code == 0
         server.shutdown(socket.SHUT_RDWR)
         listener.join()
-    values = dict(line.split()[:2] for line in b"".join(received).decode().splitlines())
+    lines = [line.split() for line in b"".join(received).decode().splitlines()]
+    values = {line[0]: line[1] for line in lines}
     assert values["x.migrate.runs_processed"] == "2"
     assert values["x.migrate.runs_successful"] == "2"
     assert values["x.migrate.runs_failed"] == "0"
     assert values["x.migrate.last_successful_run"] == str(runs[-1])
     assert values["x.import.runs_processed"] == "2"
-    assert float(values["x.ArtdaqDBClient.get_archived_runs.duration_ms"]) > 0
+    for call in ("ArtdaqDBClient.get_archived_runs", "UconDBClient.get_existing_runs"):
+        assert float(values[f"x.{call}.duration_ms"]) > 0
+    names = [line[0] for line in lines]
+    for call in (
+        "ArtdaqDBClient.archive_run",
+        "ArtdaqDBClient.export_run_configuration",
+        "UconDBClient.upload_blob",
+        "UconDBClient.get_data",
+    ):
+        assert names.count(f"x.{call}.duration_ms") == len(runs), call
 
 
 def test_rows_088_and_089_state_files(site: Site) -> None:

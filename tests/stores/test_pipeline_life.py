@@ -193,6 +193,7 @@ def test_a_half_run_without_its_directory_is_left_to_a_person(site: Site, archiv
     outcome = archive.run_job(JobKind.ARCHIVE)
     assert [(run.state, run.result) for run in outcome.runs] == [(RunState.PARTIAL, RunResult.FAILED)]
     assert outcome.runs[0].reason == "without RunHistory, metadata, schema"
+    assert outcome.runs[0].last_stage is Stage.MIGRATE, "an alarm names the stage that met it"
     assert state(archive).marks.ucondb is Mark.MISSING
 
 

@@ -1,40 +1,23 @@
-"""Which stage an alarm names, and which metrics a job gives."""
+"""Which metrics a job gives, and an alarm as text."""
 
 from __future__ import annotations
 
-import pytest
-
 from runarchive.model import Failure, Phase, RunState, Stage, Store
 from runarchive.notify import Alarm
-from runarchive.pipeline.alarms import failed_stage, job_metrics
+from runarchive.pipeline.alarms import job_metrics
 from runarchive.pipeline.views import JobKind, Outcome, RunOutcome, RunResult
 
 FAILURE = Failure(Store.UCONDB, Phase.WRITE, "timeout", True, "no answer")
 
 
-def outcome_of(run: int, *stages: Stage, failed: bool = False) -> RunOutcome:
-    result, state = (RunResult.FAILED, RunState.FAILED) if failed else (RunResult.DONE, RunState.ARCHIVED)
-    return RunOutcome(run, result, state, stages, failure=FAILURE if failed else None)
-
-
-@pytest.mark.parametrize(
-    ("kind", "done", "expected"),
-    [
-        (JobKind.IMPORT, (), Stage.IMPORT),
-        (JobKind.MIGRATE, (), Stage.MIGRATE),
-        (JobKind.ARCHIVE, (), Stage.IMPORT),
-        (JobKind.ARCHIVE, (Stage.IMPORT,), Stage.MIGRATE),
-        (JobKind.RETRY, (Stage.IMPORT,), Stage.MIGRATE),
-        (JobKind.VERIFY, (), Stage.VERIFY),
-        (JobKind.SCRUB, (), Stage.VERIFY),
-    ],
-)
-def test_the_stage_that_failed(kind: JobKind, done: tuple[Stage, ...], expected: Stage) -> None:
-    assert failed_stage(kind, outcome_of(1, *done, failed=True)) is expected
+def outcome_of(run: int, *stages: Stage, failed: Stage | None = None) -> RunOutcome:
+    if failed is None:
+        return RunOutcome(run, RunResult.DONE, RunState.ARCHIVED, stages, last_stage=stages[-1])
+    return RunOutcome(run, RunResult.FAILED, RunState.FAILED, stages, failure=FAILURE, last_stage=failed)
 
 
 def test_the_metrics_of_a_migration() -> None:
-    runs = (outcome_of(5, Stage.MIGRATE), outcome_of(9, Stage.MIGRATE), outcome_of(12, failed=True))
+    runs = (outcome_of(5, Stage.MIGRATE), outcome_of(9, Stage.MIGRATE), outcome_of(12, failed=Stage.MIGRATE))
     assert job_metrics(Outcome(1, JobKind.MIGRATE, runs, seconds=2.5)) == {
         "migrate.runs_processed": 3,
         "migrate.runs_successful": 2,
@@ -42,6 +25,28 @@ def test_the_metrics_of_a_migration() -> None:
         "migrate.last_successful_run": 9,
         "migrate.duration_seconds": 2.5,
     }
+
+
+def test_a_job_of_both_stages_gives_the_metrics_of_each() -> None:
+    runs = (
+        outcome_of(5, Stage.IMPORT, Stage.MIGRATE),
+        outcome_of(9, Stage.IMPORT, failed=Stage.MIGRATE),
+        outcome_of(11, failed=Stage.MIGRATE),
+        outcome_of(12, Stage.IMPORT, failed=Stage.IMPORT),
+    )
+    for kind in (JobKind.ARCHIVE, JobKind.RETRY):
+        assert job_metrics(Outcome(1, kind, runs, seconds=2.5)) == {
+            "import.runs_processed": 3,
+            "import.runs_successful": 2,
+            "import.runs_failed": 1,
+            "import.last_successful_run": 9,
+            "import.duration_seconds": 2.5,
+            "migrate.runs_processed": 3,
+            "migrate.runs_successful": 1,
+            "migrate.runs_failed": 2,
+            "migrate.last_successful_run": 5,
+            "migrate.duration_seconds": 2.5,
+        }
 
 
 def test_a_migration_with_nothing_to_do_gives_zeros_and_a_verification_nothing() -> None:

@@ -103,11 +103,17 @@ class Notifier:
         self._queue.put(item)
 
     def _serve(self) -> None:
+        lines: list[str] = []
         while (item := self._queue.get()) is not None:
             if isinstance(item, _Letter):
                 self._deliver(item)
-            else:
-                self._measure(item)
+            elif self._carbon is not None:
+                lines.append(self._carbon.lines(item.values, item.at))
+            if lines and self._queue.empty():
+                self._measure("".join(lines))
+                lines.clear()
+        if lines:
+            self._measure("".join(lines))
 
     def _deliver(self, letter: _Letter) -> None:
         name = letter.sink.name
@@ -137,12 +143,12 @@ class Notifier:
             kept = "it could not be kept either"
         self._tell(f"{letter.sink.name} about failed runs could not be sent: {error}; {kept}", Severity.WARNING)
 
-    def _measure(self, metrics: _Metrics) -> None:
-        assert self._carbon is not None
-        if self._carbon_down:
+    def _measure(self, lines: str) -> None:
+        """Send metrics, those that came while the last ones were sent together."""
+        if self._carbon is None or self._carbon_down:
             return
         try:
-            self._carbon.post(metrics.values, metrics.at)
+            self._carbon.post(lines)
         except SinkError as error:
             self._carbon_down = True
             self._tell(f"metrics could not be sent, and are not until the next start: {error}", Severity.WARNING)

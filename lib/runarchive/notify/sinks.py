@@ -156,16 +156,16 @@ class CarbonSink:
         self._config = config
         self._timeout = timeout
 
-    def post(self, values: Mapping[str, float], at: float) -> None:
-        """Send these metrics with this time (seconds since 1970), under the config's prefix. Raises SinkError."""
+    def post(self, lines: str) -> None:
+        """Send what `lines` made, over a connection of its own. Raises SinkError."""
         place = (self._config.host or "", self._config.port)
         try:
             with socket.create_connection(place, timeout=self._timeout) as connection:
-                connection.sendall(self.lines(values, at).encode("utf-8"))
+                connection.sendall(lines.encode("utf-8"))
         except OSError as error:
             raise SinkError(f"Carbon at {place[0]}:{place[1]}: {error}") from error
 
     def lines(self, values: Mapping[str, float], at: float) -> str:
-        """The lines that are sent."""
+        """These metrics with this time (seconds since 1970), under the config's prefix."""
         names = {name: re.sub(r"\s+", "_", f"{self._config.metric_prefix}.{name}") for name in values}
         return "".join(f"{names[name]} {value:.15g} {int(at)}\n" for name, value in values.items())

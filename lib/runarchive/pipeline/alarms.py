@@ -6,10 +6,11 @@ from runarchive.config import Config
 from runarchive.ledger.ledger import Ledger
 from runarchive.model import Severity, Stage
 from runarchive.notify import Notifier
-from runarchive.pipeline.views import JobKind, Outcome, RunOutcome
+from runarchive.pipeline.plan import STAGES_OF
+from runarchive.pipeline.views import JobKind, Outcome
 
 WORDS = {Stage.IMPORT: "import", Stage.MIGRATE: "migration", Stage.VERIFY: "verification"}
-METRIC = {JobKind.IMPORT: "import", JobKind.MIGRATE: "migrate"}
+METRIC = {Stage.IMPORT: "import", Stage.MIGRATE: "migrate"}
 
 
 class Alarms:
@@ -31,7 +32,7 @@ class Alarms:
         by_stage: dict[Stage, dict[int, str]] = {}
         for run in outcome.failed:
             reason = run.failure.message if run.failure else run.reason
-            by_stage.setdefault(failed_stage(outcome.kind, run), {})[run.run] = reason
+            by_stage.setdefault(run.last_stage or Stage.IMPORT, {})[run.run] = reason
         for stage, failures in by_stage.items():
             self._notifier.failures(WORDS[stage], failures)
         self._notifier.metrics(job_metrics(outcome))
@@ -47,27 +48,17 @@ class Alarms:
 
 
 def job_metrics(outcome: Outcome) -> dict[str, float]:
-    """The metrics of a job of one stage, as the older archiver names them; none of other jobs."""
-    name = METRIC.get(outcome.kind)
-    if name is None:
-        return {}
-    failed = len(outcome.failed)
-    done = [run.run for run in outcome.runs if run.failure is None and run.stages]
-    values: dict[str, float] = {
-        f"{name}.runs_processed": len(done) + failed,
-        f"{name}.runs_successful": len(done),
-        f"{name}.runs_failed": failed,
-    }
-    if done:
-        values[f"{name}.last_successful_run"] = max(done)
-        values[f"{name}.duration_seconds"] = outcome.seconds
+    """The metrics of each stage of a job, as the older archiver names them; `duration_seconds` is the whole job's."""
+    values: dict[str, float] = {}
+    for stage, name in METRIC.items():
+        if stage not in STAGES_OF[outcome.kind]:
+            continue
+        failed = [run.run for run in outcome.failed if run.last_stage is stage]
+        done = [run.run for run in outcome.runs if stage in run.stages and run.run not in failed]
+        values[f"{name}.runs_processed"] = len(done) + len(failed)
+        values[f"{name}.runs_successful"] = len(done)
+        values[f"{name}.runs_failed"] = len(failed)
+        if done:
+            values[f"{name}.last_successful_run"] = max(done)
+            values[f"{name}.duration_seconds"] = outcome.seconds
     return values
-
-
-def failed_stage(kind: JobKind, run: RunOutcome) -> Stage:
-    """The stage in which a run of a job failed."""
-    if kind in (JobKind.VERIFY, JobKind.SCRUB):
-        return Stage.VERIFY
-    if kind is JobKind.MIGRATE or Stage.IMPORT in run.stages:
-        return Stage.MIGRATE
-    return Stage.IMPORT

@@ -6,7 +6,10 @@ import hashlib
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from runarchive.artdaqdb.export import Export
 from runarchive.artdaqdb.schema import schema_text
@@ -42,6 +45,31 @@ class Progress:
         return told
 
 
+class StoreCall(StrEnum):
+    """What a stage asks of a store for one run, as a whole: what a site watches the duration of."""
+
+    IMPORT = "import"
+    EXPORT = "export"
+    PUT = "put"
+    GET = "get"
+
+
+class CallTimes:
+    """Tells whoever listens how many seconds each call to a store took, failed ones too; from the worker's thread."""
+
+    def __init__(self) -> None:
+        self.heard: Callable[[StoreCall, float], None] = lambda call, seconds: None
+
+    @contextmanager
+    def of(self, call: StoreCall) -> Iterator[None]:
+        """Take the time of the block."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.heard(call, time.perf_counter() - began)
+
+
 @dataclass(slots=True)
 class Context:
     """The parts that the stages of one archive share; safe for many threads."""
@@ -50,6 +78,7 @@ class Context:
     stores: Stores
     memory: Memory
     progress: Progress = field(default_factory=Progress)
+    times: CallTimes = field(default_factory=CallTimes)
     _schema: str | None = None
     _exports: OrderedDict[tuple[int, str], tuple[float, Export]] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)

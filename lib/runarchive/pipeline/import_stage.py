@@ -17,7 +17,7 @@ from runarchive.artdaqdb.importing import (
 from runarchive.artdaqdb.store import WHOLE_RUN, StoredDocument
 from runarchive.errors import ArchiveError, Code
 from runarchive.model import Phase, Stage, Store
-from runarchive.pipeline.context import Context, sha256
+from runarchive.pipeline.context import Context, StoreCall, sha256
 from runarchive.pipeline.evidence import Evidence, HopEvidence, HopVerdict, artdaqdb_key
 from runarchive.pipeline.wanted import Prepared, prepare
 from runarchive.pipeline.writers import renderings
@@ -55,7 +55,8 @@ def run_import(context: Context, evidence: Evidence, *, add: bool = False) -> Ev
         context.progress.tell(run, Stage.IMPORT, done, total)
 
     try:
-        outcome = import_run(store, prepared.wanted, others, add=add, progress=written)
+        with context.times.of(StoreCall.IMPORT):
+            outcome = import_run(store, prepared.wanted, others, add=add, progress=written)
     except ArchiveError as error:
         if error.code not in (Code.CONFLICT, Code.TWO_CONFIGURATIONS, Code.PARTIAL):
             raise

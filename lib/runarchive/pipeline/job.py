@@ -340,7 +340,7 @@ class JobRun:
             result = RunResult.FAILED if failure is not None else RunResult.DONE
         stages = self._stages.get(task.run, ())
         outcome = RunOutcome(
-            task.run, result, run.state, stages, run.reason, failure, task.tries + 1, done.seconds
+            task.run, result, run.state, stages, run.reason, failure, task.tries + 1, done.seconds, task.stage
         )
         with self._lock:
             self._outcomes[task.run] = outcome

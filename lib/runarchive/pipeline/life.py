@@ -70,7 +70,7 @@ def outcomes_of(ledger: Ledger, job: int) -> tuple[RunOutcome, ...]:
         result = _RESULTS[last.outcome]
         failure = _failure_of(last.outcome, last.failure)
         tries = sum(one.stage is last.stage for one in attempts)
-        found.append(RunOutcome(number, result, run.state, stages, run.reason, failure, tries, seconds))
+        found.append(RunOutcome(number, result, run.state, stages, run.reason, failure, tries, seconds, last.stage))
     return tuple(found)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from runarchive.artdaqdb.export import Export, export_configuration, export_documents, file_paths
 from runarchive.errors import ArchiveError, Code
 from runarchive.model import Phase, Stage, Store
-from runarchive.pipeline.context import Context
+from runarchive.pipeline.context import Context, StoreCall
 from runarchive.pipeline.evidence import WHOLE, Evidence, HopEvidence, HopVerdict, configuration_names, ucondb_key
 from runarchive.pipeline.import_stage import export_hash, judge_alone, judge_import, no_artdaqdb
 from runarchive.ucondb.blob import pack
@@ -70,7 +70,8 @@ def run_migrate(context: Context, evidence: Evidence, *, supersede: bool = False
         raise no_artdaqdb(run)
     if hop.verdict not in WHOLE or evidence.grown:
         return evidence
-    packed = pack_run(context, evidence, configuration_names(evidence.artdaqdb)[0])
+    with context.times.of(StoreCall.EXPORT):
+        packed = pack_run(context, evidence, configuration_names(evidence.artdaqdb)[0])
     if hop.output and packed.hash != hop.output:
         evidence = judge_import(context, evidence) if evidence.on_disk else judge_alone(context, evidence)
         hop = evidence.import_hop
@@ -80,14 +81,16 @@ def run_migrate(context: Context, evidence: Evidence, *, supersede: bool = False
     def sent(size: int) -> None:
         context.progress.tell(run, Stage.MIGRATE, size, len(packed.blob))
 
-    outcome = context.stores.ucondb.put(run, packed.blob, override=supersede, sent=sent)
+    with context.times.of(StoreCall.PUT):
+        outcome = context.stores.ucondb.put(run, packed.blob, override=supersede, sent=sent)
     version = outcome.version
     if version is None:
         raise ArchiveError(
             Code.BAD_ANSWER, f"run {run}: the server does not say what it stored", store=Store.UCONDB,
             phase=Phase.WRITE, run=run,
         )
-    stored = context.stores.ucondb.get(run)
+    with context.times.of(StoreCall.GET):
+        stored = context.stores.ucondb.get(run)
     if outcome.kind is not PutKind.DIFFERENT and not same_content(stored, packed.blob):
         raise ArchiveError(
             Code.MISMATCH, f"run {run}: UconDB gives back other bytes than were stored", store=Store.UCONDB,

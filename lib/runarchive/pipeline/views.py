@@ -117,7 +117,8 @@ class RunResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """One run of a job: the stages it went through here, the state it ended in, and why it failed."""
+    """One run of a job: the stages it went through here, the one it was in last, the state it ended in, and why it
+    failed."""
 
     run: int
     result: RunResult
@@ -127,6 +128,7 @@ class RunOutcome:
     failure: Failure | None = None
     attempts: int = 0
     seconds: float = 0.0
+    last_stage: Stage | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from runarchive.archive import Archive, JobKind, JobOptions, Outcome, RecoveryKind
+from runarchive.archive import Archive, JobKind, JobOptions, Outcome, RecoveryKind, StoreCall
 from runarchive.cli.archiver import CurrentStage
 from runarchive.cli.archiver.log import MIGRATOR, NARROW, ORCHESTRATOR, banner
 from runarchive.cli.archiver.report import report
@@ -21,11 +21,17 @@ from runarchive.pipeline.runner import LOCK_REMOVED
 FULL_FACTOR = 10
 NOT_DUE = (RunState.WAITING, RunState.WAIVED, RunState.IGNORED, RunState.EMPTY)
 HELD = (RunState.ARCHIVED, RunState.IMPORTED, RunState.ORPHAN, RunState.MIGRATING, RunState.WAIVED)
-LISTING = {
-    Store.ARTDAQDB: ("run_record_archiver.clients.artdaq", "ArtdaqDBClient", "get_archived_runs"),
-    Store.UCONDB: ("run_record_archiver.clients.ucondb", "UconDBClient", "get_existing_runs"),
+ARTDAQDB_CLIENT = ("run_record_archiver.clients.artdaq", "ArtdaqDBClient")
+UCONDB_CLIENT = ("run_record_archiver.clients.ucondb", "UconDBClient")
+CALLS = {
+    Store.ARTDAQDB: (*ARTDAQDB_CLIENT, "get_archived_runs"),
+    Store.UCONDB: (*UCONDB_CLIENT, "get_existing_runs"),
+    StoreCall.IMPORT: (*ARTDAQDB_CLIENT, "archive_run"),
+    StoreCall.EXPORT: (*ARTDAQDB_CLIENT, "export_run_configuration"),
+    StoreCall.PUT: (*UCONDB_CLIENT, "upload_blob"),
+    StoreCall.GET: (*UCONDB_CLIENT, "get_data"),
 }
-"""How the older archiver names the listings of the stores in its log and metrics."""
+"""Module, class and function of the older archiver by which its log and metrics name the listings and calls."""
 
 
 class Start:
@@ -42,6 +48,7 @@ class Start:
         self._requests = requests
         self._at = at
         self._fuzz = None if args.incremental else Fuzz(config.app_fuzz)
+        archive.on_store_call(self._perf)
 
     @property
     def _stopped(self) -> bool:
@@ -92,7 +99,7 @@ class Start:
         if trouble:
             words.logger.critical("Import Stage: Failed to determine runs to import: %s", trouble)
             return self._completed("Import", 1)
-        self._perf(Store.ARTDAQDB)
+        self._perf_of_listing(Store.ARTDAQDB)
         counts, waiting = self._archive.counts()
         words.logger.info("Found %d run directories in filesystem", counts[Store.FILESYSTEM])
         words.logger.info("Found %d runs already in ArtdaqDB", counts[Store.ARTDAQDB])
@@ -111,7 +118,7 @@ class Start:
         if trouble:
             words.logger.critical("Migration Stage: Failed to determine runs to migrate: %s", trouble)
             return self._completed("Migration", 1)
-        self._perf(Store.ARTDAQDB, Store.UCONDB)
+        self._perf_of_listing(Store.ARTDAQDB, Store.UCONDB)
         for sentence in self._archive.health()[Store.UCONDB].damage:
             words.logger.warning("Migration Stage: %s", sentence)
         counts, _ = self._archive.counts()
@@ -280,13 +287,15 @@ class Start:
         health = self._archive.health()
         return "; ".join(f"{store}: {health[store].message}" for store in stores if health[store].ok is False)
 
-    def _perf(self, *stores: Store) -> None:
-        """Log, and send as metrics, how long the stores' listings took."""
+    def _perf_of_listing(self, *stores: Store) -> None:
         health = self._archive.health()
         for store in stores:
             latency = health[store].latency
-            if latency is None:
-                continue
-            module, owner, function = LISTING[store]
-            ORCHESTRATOR.debug("PERF: %s.%s executed in %.2f ms.", module, function, latency * 1000)
-            self._archive.alarms.metrics({f"{owner}.{function}.duration_ms": latency * 1000})
+            if latency is not None:
+                self._perf(store, latency)
+
+    def _perf(self, call: Store | StoreCall, seconds: float) -> None:
+        """Log, and send as a metric, how long a listing or a call for one run took."""
+        module, owner, function = CALLS[call]
+        ORCHESTRATOR.debug("PERF: %s.%s executed in %.2f ms.", module, function, seconds * 1000)
+        self._archive.alarms.metrics({f"{owner}.{function}.duration_ms": seconds * 1000})
