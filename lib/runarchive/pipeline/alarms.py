@@ -7,7 +7,7 @@ from runarchive.ledger.ledger import Ledger
 from runarchive.model import Severity, Stage
 from runarchive.notify import Notifier
 from runarchive.pipeline.plan import STAGES_OF
-from runarchive.pipeline.views import JobKind, Outcome
+from runarchive.pipeline.views import Outcome
 
 WORDS = {Stage.IMPORT: "import", Stage.MIGRATE: "migration", Stage.VERIFY: "verification"}
 METRIC = {Stage.IMPORT: "import", Stage.MIGRATE: "migrate"}
