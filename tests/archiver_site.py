@@ -120,6 +120,11 @@ class Site:
         yield path
         self.age(run)
 
+    def append(self, run: int, name: str, text: str) -> None:
+        """Add text to a file of a record."""
+        with self.opened(run) as path, (path / name).open("a") as file:
+            file.write(text)
+
     def break_record(self, run: int) -> None:
         """Make a record that cannot be imported: it holds a link that leads nowhere."""
         with self.opened(run) as path:
@@ -217,6 +222,14 @@ class Site:
             archive.refresh(full=True)
             ranges = archive.status().stores[store].ranges
         return {run for first, last in ranges for run in range(first, last + 1)}
+
+
+def looked_at(archive: Archive, run: int = 1000) -> Run:
+    """A run after another look at the stores."""
+    archive.refresh()
+    found = archive.run(run)
+    assert found is not None
+    return found
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:

@@ -43,8 +43,7 @@ def test_p2_an_update_that_failed_once_is_made_by_the_next_start(site: Site) -> 
     site.make(1, in_progress=1)
     site.age(1000)
     assert site.run("--import-only").code == 0
-    with site.opened(1000) as path, (path / "metadata.txt").open("a") as file:
-        file.write(STOP)
+    site.append(1000, "metadata.txt", STOP)
     site.configure(app_fuzz={"random_error_percent": 100})
     assert site.run("--import-only").code == 1
     assert read_failure_log(site.work / "import_failures.log") == (1000,)

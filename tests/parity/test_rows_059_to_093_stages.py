@@ -143,8 +143,7 @@ def test_rows_071_and_072_configuration_name_and_update_version(site: Site) -> N
     assert site.run("--import-only").code == 0
     store = open_store(load_config(site.config_file).artdaq_db.database_uri)
     assert store.configurations_of(1000) == ("1000/beam_noSN-00012",)
-    with site.opened(1000) as path, (path / "metadata.txt").open("a") as file:
-        file.write("\nDAQInterface stop time: Sat Nov 21 07:00:00 UTC 2026\n")
+    site.append(1000, "metadata.txt", "\nDAQInterface stop time: Sat Nov 21 07:00:00 UTC 2026\n")
     assert site.run("--import-only").code == 0
     versions = {document.version for document in store.documents("1000/beam_noSN-00012")}
     store.close()
@@ -157,8 +156,7 @@ def test_p1_and_l4_a_run_imported_in_progress_gets_its_stop_time(site: Site) -> 
     site.age(1000)
     assert site.run().code == 0
     assert "DAQInterface_stop_time" not in site.exported(1000)["RunHistory2"]
-    with site.opened(1000) as path, (path / "metadata.txt").open("a") as file:
-        file.write("\nDAQInterface stop time: Sat Nov 21 07:00:00 UTC 2026\n")
+    site.append(1000, "metadata.txt", "\nDAQInterface stop time: Sat Nov 21 07:00:00 UTC 2026\n")
     site.run()
     assert "DAQInterface_stop_time" in site.exported(1000)["RunHistory2"]
 

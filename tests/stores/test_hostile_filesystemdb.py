@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import uuid
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from runarchive.artdaqdb.check import check_store
 from runarchive.artdaqdb.copying import copy_store
@@ -19,7 +22,10 @@ from runarchive.artdaqdb.filesystem_check import reindex
 from runarchive.artdaqdb.filesystemdb import FilesystemDB
 from runarchive.artdaqdb.importing import import_run
 from runarchive.errors import ArchiveError
+from runarchive.fhicl.json_text import write_json
+from runarchive.fhicl.pairs import Pairs
 from tests import damage
+from tests.filesystem_databases import document, opened
 
 TIME = "2020-01-01T00:00:00.000+0000"
 ODD: tuple[Any, ...] = (
@@ -130,3 +136,43 @@ def test_a_directory_that_the_library_would_look_for_elsewhere_is_named(tmp_path
     findings = list(check_store(filled(tmp_path / "run records" / "a&b")))
     assert {(one.kind, one.advice) for one in findings} == {("path", True)}
     assert "' ' '&'" in findings[0].message
+
+
+NAMES = st.sampled_from(("1/demo", "boot", "notprovided", "", 'q"', "7/x"))
+NAMED = st.builds(lambda name, at: Pairs([("name", name), ("assigned", at)]), NAMES, NAMES)
+ODD_VALUES = st.recursive(
+    st.one_of(NAMES, st.booleans(), st.integers(-5, 5)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.lists(st.tuples(NAMES, inner), max_size=3).map(Pairs),
+        st.lists(NAMED, max_size=2),
+    ),
+    max_leaves=8,
+)
+MEMBERS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ("document", "origin", "version", "entities", "configurations", "runs", "aliases", "_id", "odd")
+        ),
+        st.one_of(ODD_VALUES, st.lists(NAMED, max_size=2)),
+    ),
+    max_size=8,
+).map(Pairs)
+"""Records as nobody should write them."""
+
+
+@given(record=MEMBERS)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+def test_whatever_others_wrote_breaks_nothing(tmp_path: Path, record: Pairs) -> None:
+    store = opened(tmp_path / uuid.uuid4().hex)
+    store.insert([document(1, "boot")])
+    text = write_json(record)
+    (store.path / f"RunHistory/{'a' * 24}.json").write_bytes(text.encode("utf-8", "surrogatepass"))
+    reindex(store)
+    again = opened(store.path)
+    assert "1/demo" in [one.name for one in again.list_configurations(details=True)]
+    found = list(check_store(again))
+    for one in again.list_configurations():
+        export_configuration(again, one.name)
+    assert all(finding.kind != "index" for finding in found)
+    assert "boot" in [file.entity for file in export_configuration(again, "1/demo").files]

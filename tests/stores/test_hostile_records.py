@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,6 @@ from runarchive.cli.main import main
 from runarchive.model import Mark, RunState
 from tests.archiver_site import Site
 from tests.trees import remove
-
-
-@pytest.fixture
-def archive(site: Site) -> Iterator[Archive]:
-    with Archive.open(site.config_file, writable=True, actor="tester@here") as opened:
-        yield opened
 
 
 def test_a_file_name_that_is_no_utf8_stops_nobody(

@@ -1,32 +1,18 @@
-"""What can happen to a run between its directory and UconDB, on real stores: waiting, growth, conflicts, waivers."""
+"""What can happen to a run between its directory and UconDB, on real stores: waiting, growth, cut-offs."""
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from runarchive.archive import Archive, JobKind, JobOptions, RunResult
-from runarchive.artdaqdb.store import NewDocument, open_store
+from runarchive.artdaqdb.store import open_store
 from runarchive.errors import ArchiveError, Code
-from runarchive.model import Mark, Run, RunState, Severity, Stage, Verdict
+from runarchive.model import Mark, RunState, Stage
 from runarchive.ucondb.blob import unpack
-from tests.archiver_site import Site
-
-
-@pytest.fixture
-def archive(site: Site) -> Iterator[Archive]:
-    with Archive.open(site.config_file, writable=True, actor="tester@here") as opened:
-        yield opened
-
-
-def state(archive: Archive, run: int = 1000) -> Run:
-    archive.refresh()
-    found = archive.run(run)
-    assert found is not None
-    return found
+from tests.archiver_site import Site, looked_at
 
 
 def take_times(site: Site, run: int, what: str) -> bytes:
@@ -47,16 +33,11 @@ def put_back(site: Site, run: int, whole: bytes) -> None:
         (record / "metadata.txt").write_bytes(whole)
 
 
-def add_line(site: Site, run: int, name: str, text: str) -> None:
-    with site.opened(run) as record, (record / name).open("a") as file:
-        file.write(text)
-
-
 def test_a_run_without_stop_waits_and_is_archived_when_it_is_old(site: Site, archive: Archive) -> None:
     site.make(1)
     take_times(site, 1000, "stop")
     site.age(1000, hours=2)
-    found = state(archive)
+    found = looked_at(archive)
     assert (found.state, found.reason) == (RunState.WAITING, "no stop, 2 h")
     assert archive.run_job(JobKind.ARCHIVE).runs == ()
     [held] = archive.plan(JobKind.IMPORT, [1000]).held
@@ -70,9 +51,9 @@ def test_a_person_can_force_a_waiting_run(site: Site, archive: Archive) -> None:
     site.make(1)
     take_times(site, 1000, "stop")
     site.age(1000, hours=2)
-    assert state(archive).state is RunState.WAITING
+    assert looked_at(archive).state is RunState.WAITING
     archive.force(1000, "the shift ends now")
-    assert state(archive).state is RunState.NEW
+    assert looked_at(archive).state is RunState.NEW
     assert archive.run_job(JobKind.IMPORT).count(Stage.IMPORT) == 1
 
 
@@ -82,24 +63,24 @@ def test_a_stop_time_that_comes_late_is_an_update_and_supersedes_only_when_told(
     site.age(1000, hours=30)
     assert archive.run_job(JobKind.ARCHIVE).runs[0].state is RunState.ARCHIVED
     put_back(site, 1000, whole)
-    grown = state(archive)
+    grown = looked_at(archive)
     assert (grown.state, grown.reason) == (RunState.OUTDATED, "the record grew after its import")
     assert (grown.marks.artdaqdb, grown.marks.ucondb) == (Mark.UNKNOWN, Mark.VERIFIED)
     outcome = archive.run_job(JobKind.ARCHIVE)
     assert [(run.state, run.reason) for run in outcome.runs] == [(RunState.OUTDATED, "UconDB is older than artdaqDB")]
-    updated = state(archive)
+    updated = looked_at(archive)
     assert (updated.marks.artdaqdb, updated.marks.ucondb) == (Mark.VERIFIED, Mark.DIFFERS)
     assert archive.run_job(JobKind.ARCHIVE).runs == (), "nothing overrides by itself"
     explained = archive.explain(1000)
     assert any("--supersede" in way.command for way in explained.exits)
     outcome = archive.run_job(JobKind.MIGRATE, [1000], JobOptions(supersede=True))
     assert [(run.state, run.result) for run in outcome.runs] == [(RunState.ARCHIVED, RunResult.DONE)]
-    assert state(archive).marks.ucondb is Mark.VERIFIED
+    assert looked_at(archive).marks.ucondb is Mark.VERIFIED
     with site.opened(1000) as record, (record / "metadata.txt").open("ab") as file:
         file.write(b"\nDAQInterface stop time: Sat Nov 21 06:29:33 UTC 2026\n")
-    assert state(archive).state is RunState.ARCHIVED, "no look watches what is archived and ended"
+    assert looked_at(archive).state is RunState.ARCHIVED, "no look watches what is archived and ended"
     archive.glance_at([1000])
-    assert state(archive).state is RunState.OUTDATED
+    assert looked_at(archive).state is RunState.OUTDATED
     with_stop = unpack(site.blob_bytes(1000))
     assert b"stop_time" in (with_stop.file("RunHistory2.fcl") or b"")
 
@@ -113,39 +94,6 @@ def test_growth_that_a_verification_found_is_imported(site: Site, archive: Archi
     assert [step.stages for step in archive.plan(JobKind.IMPORT).steps] == [(Stage.IMPORT,)]
     outcome = archive.run_job(JobKind.IMPORT)
     assert [(run.state, run.reason) for run in outcome.runs] == [(RunState.OUTDATED, "UconDB is older than artdaqDB")]
-
-
-def test_a_changed_record_is_a_conflict_with_three_exits(site: Site, archive: Archive) -> None:
-    site.make(1)
-    assert archive.run_job(JobKind.ARCHIVE).runs[0].state is RunState.ARCHIVED
-    add_line(site, 1000, "boot.txt", "\nchanged: afterwards\n")
-    outcome = archive.run_job(JobKind.VERIFY, [1000])
-    assert [run.result for run in outcome.runs] == [RunResult.FAILED]
-    assert state(archive).state is RunState.CONFLICT
-    assert archive.run_job(JobKind.RETRY).runs == ()
-    assert {way.action for way in archive.explain(1000).exits} >= {"compare", "add", "waive"}
-    outcome = archive.run_job(JobKind.IMPORT, [1000], JobOptions(add=True))
-    assert outcome.runs[0].result is RunResult.DONE
-    assert state(archive).state is RunState.OUTDATED
-    outcome = archive.run_job(JobKind.MIGRATE, [1000], JobOptions(supersede=True))
-    assert outcome.runs[0].state is RunState.ARCHIVED
-
-
-def test_a_blob_of_somebody_else_is_a_conflict_and_stays(site: Site, archive: Archive) -> None:
-    site.make(1)
-    with site.ucondb() as client:
-        client.put(1000, b"not ours\n")
-        outcome = archive.run_job(JobKind.ARCHIVE)
-        assert [(run.state, run.result) for run in outcome.runs] == [(RunState.CONFLICT, RunResult.FAILED)]
-        assert client.get(1000) == b"not ours\n"
-        assert state(archive).marks.ucondb is Mark.DIFFERS
-        archive.waive(1000, "made by hand")
-        waived = state(archive)
-        assert (waived.state, waived.reason) == (RunState.WAIVED, "made by hand")
-        assert archive.run_job(JobKind.MIGRATE, [1000], JobOptions(supersede=True)).runs == ()
-        archive.unwaive(1000)
-        assert archive.run_job(JobKind.MIGRATE, [1000], JobOptions(supersede=True)).runs[0].state is RunState.ARCHIVED
-        assert client.list_runs().others, "the old version keeps its id without the key"
 
 
 def test_an_upload_whose_answer_was_lost_is_compared_not_repeated(site: Site, archive: Archive) -> None:
@@ -179,35 +127,9 @@ def test_an_import_that_was_cut_off_is_completed(site: Site, archive: Archive) -
     with Archive.open(site.config_file, writable=True) as other:
         outcome = other.run_job(JobKind.ARCHIVE)
         assert [run.state for run in outcome.runs] == [RunState.PARTIAL], "an old verdict is no proof"
-        assert state(other).marks.ucondb is Mark.MISSING
+        assert looked_at(other).marks.ucondb is Mark.MISSING
         outcome = other.run_job(JobKind.ARCHIVE)
         assert [(run.state, run.stages) for run in outcome.runs] == [(RunState.ARCHIVED, (Stage.IMPORT, Stage.MIGRATE))]
-
-
-def test_a_half_run_without_its_directory_is_left_to_a_person(site: Site, archive: Archive) -> None:
-    store = open_store(site.data["artdaq_db"]["database_uri"])
-    store.insert([NewDocument("RunHistory", "boot", "1000/beam", "1000/beam", 1000, "a: 1\n")])
-    store.fold()
-    store.close()
-    assert state(archive).state is RunState.ORPHAN
-    outcome = archive.run_job(JobKind.ARCHIVE)
-    assert [(run.state, run.result) for run in outcome.runs] == [(RunState.PARTIAL, RunResult.FAILED)]
-    assert outcome.runs[0].reason == "without RunHistory, metadata, schema"
-    assert outcome.runs[0].last_stage is Stage.MIGRATE, "an alarm names the stage that met it"
-    assert state(archive).marks.ucondb is Mark.MISSING
-
-
-def test_two_configurations_are_a_conflict(site: Site, archive: Archive) -> None:
-    site.make(1)
-    archive.run_job(JobKind.IMPORT)
-    store = open_store(site.data["artdaq_db"]["database_uri"])
-    store.insert([NewDocument("RunHistory", "boot", "1000/other", "1000/other", 1000, "a: 1\n")])
-    store.fold()
-    store.close()
-    found = state(archive)
-    assert found.state is RunState.CONFLICT
-    assert found.reason.startswith("two configurations in artdaqDB: ")
-    assert archive.run_job(JobKind.ARCHIVE).runs == ()
 
 
 def test_a_cleaned_away_directory_leaves_its_run_archived(site: Site, archive: Archive) -> None:
@@ -217,7 +139,7 @@ def test_a_cleaned_away_directory_leaves_its_run_archived(site: Site, archive: A
         pass
     (site.records / "1000").chmod(0o755)
     shutil.rmtree(site.records / "1000")
-    found = state(archive)
+    found = looked_at(archive)
     assert found.state is RunState.ARCHIVED
     assert (found.marks.filesystem, found.marks.artdaqdb) == (Mark.MISSING, Mark.VERIFIED)
     verified = archive.run_job(JobKind.VERIFY, [1000])
@@ -235,7 +157,7 @@ def test_a_lower_number_that_comes_late_is_found(site: Site, archive: Archive) -
 def test_an_incomplete_copy_is_imported_whole_once_it_is_there(site: Site, archive: Archive) -> None:
     """An empty directory is nothing to import; what appears in it later is."""
     (site.records / "1000").mkdir()
-    assert state(archive).state is RunState.EMPTY
+    assert looked_at(archive).state is RunState.EMPTY
     (site.records / "1000").rmdir()
     site.make(1)
     assert archive.run_job(JobKind.ARCHIVE).runs[0].state is RunState.ARCHIVED
@@ -247,7 +169,7 @@ def test_ignored_runs_are_in_no_plan_and_no_gap(site: Site) -> None:
     with Archive.open(site.config_file, writable=True) as archive:
         outcome = archive.run_job(JobKind.ARCHIVE)
         assert [run.run for run in outcome.runs] == [1000, 1002]
-        assert state(archive, 1001).state is RunState.IGNORED
+        assert looked_at(archive, 1001).state is RunState.IGNORED
         report = archive.status()
         assert report.import_contiguous == 1002
         assert all(not store.gaps for store in report.stores.values())
@@ -304,18 +226,6 @@ def test_a_lost_ledger_loses_no_run(site: Site, archive: Archive) -> None:
         assert {(run.state, run.marks.ucondb) for run in fresh.runs()} == {(RunState.ARCHIVED, Mark.VERIFIED)}
 
 
-def test_a_damaged_blob_is_found_by_verify_and_not_hidden(site: Site, archive: Archive) -> None:
-    site.make(1)
-    archive.run_job(JobKind.ARCHIVE)
-    with site.ucondb() as client:
-        stored = client.get(1000)
-        client.put(1000, stored.replace(b"tpc", b"cpt", 1) + b"", override=True)
-    found = archive.run_job(JobKind.VERIFY, [1000])
-    assert [run.result for run in found.runs] == [RunResult.FAILED]
-    assert state(archive).state is RunState.CONFLICT
-    assert any(event.severity == "error" for event in archive.events(run=1000))
-
-
 def test_jobs_in_the_background_show_their_progress(site: Site, archive: Archive) -> None:
     site.make(4)
     job = archive.start(JobKind.ARCHIVE)
@@ -367,41 +277,6 @@ def test_compare_sets_the_blobs_frame_apart_and_notices_another_runs(site: Site,
     assert "the blob's header names run 1001" in archive.compare(1000).problems
 
 
-def test_a_folder_named_wrongly_for_a_while_leaves_no_run_behind(site: Site) -> None:
-    """What was put into the other folder is not taken for what the right one holds."""
-    site.make(2)
-    assert site.run().code == 0
-    assert site.run().code == 0
-    later = site.make(2, first=2000)
-    site.configure(ucon_db={"folder_name": "typo"})
-    assert site.run().code == 0
-    site.configure(ucon_db={"folder_name": "test01"})
-    assert site.run().code == 0
-    with site.archive() as archive:
-        archive.refresh(full=True)
-        assert {run.run: run.state for run in archive.runs()} == dict.fromkeys((1000, 1001, *later), RunState.ARCHIVED)
-
-
-def test_a_mistyped_folder_is_said_before_it_becomes_a_second_archive(site: Site, archive: Archive) -> None:
-    site.make(1)
-    site.age(1000, hours=30)
-    assert archive.run_job(JobKind.ARCHIVE).runs[0].state is RunState.ARCHIVED
-    assert verdict_on_folder(archive) is Verdict.PASS
-    site.configure(ucon_db={"folder_name": "run_recrods"})
-    with Archive.open(site.config_file, writable=True, actor="tester@here") as mistyped:
-        mistyped.refresh(full=True)
-        said = [event for event in mistyped.events() if "folder run_recrods is empty" in event.message]
-        assert [event.severity for event in said] == [Severity.WARNING]
-        assert "correct ucon_db.folder_name" in said[0].message
-        assert verdict_on_folder(mistyped) is Verdict.UNKNOWN
-        assert any("run_recrods" in line for line in mistyped.status().recommendations)
-
-
-def verdict_on_folder(archive: Archive) -> Verdict:
-    [check] = [check for check in archive.doctor() if check.name == "UconDB folder"]
-    return check.verdict
-
-
 def test_what_a_store_holds_that_never_answered_is_unknown_until_it_did(site: Site) -> None:
     site.make(2)
     there = site.data["ucon_db"]["server_url"]
@@ -423,8 +298,8 @@ def test_what_a_store_holds_that_never_answered_is_unknown_until_it_did(site: Si
 def test_the_failure_of_a_grown_run_names_the_import_that_mends_it(site: Site, archive: Archive) -> None:
     site.make(1)
     archive.run_job(JobKind.ARCHIVE)
-    add_line(site, 1000, "settings.txt", "\nlate: 1\n")
+    site.append(1000, "settings.txt", "\nlate: 1\n")
     archive.glance_at([1000])
-    assert state(archive).state is RunState.OUTDATED
+    assert looked_at(archive).state is RunState.OUTDATED
     [failure] = archive.failures()
     assert "import what grew (`import 1000`)" in failure.failure.hint
