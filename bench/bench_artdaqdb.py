@@ -27,8 +27,8 @@ from runarchive.artdaqdb.schema import DEFAULT_SCHEMA
 from runarchive.artdaqdb.store import NewDocument, open_store
 from runarchive.fhicl.convert import convert_record
 from runarchive.fhicl.originals import pack_originals
-from runarchive.records_dir import make_records, read_record
-from runarchive.records_dir.make import Size
+from runarchive.records_dir import read_record
+from runarchive.records_dir.make import Size, make_records
 
 
 def prepare(records: Path, runs: Sequence[int]) -> list[Wanted]:

@@ -24,7 +24,7 @@ ROUNDS = 3
 def texts(directory: Path | None) -> list[bytes]:
     """The FHiCL texts below a directory that the parser accepts."""
     if directory is None:
-        from runarchive.records_dir import Size, make_records
+        from runarchive.records_dir.make import Size, make_records
 
         directory = Path(tempfile.mkdtemp(prefix="bench-fhicl-"))
         make_records(directory, runs=20, first=1000, size=Size.MEDIUM, seed=1)

@@ -33,8 +33,7 @@ from runarchive.artdaqdb.mongodb_care import SITE_INDEXES
 from runarchive.artdaqdb.store import RUN_HISTORY, SYSTEM_LAYOUT, NewDocument, open_store
 from runarchive.model import Stage
 from runarchive.real_servers import MongodServer
-from runarchive.records_dir import make_records
-from runarchive.records_dir.make import Size
+from runarchive.records_dir.make import Size, make_records
 from runarchive.ucondb.embedded import open_client
 
 RUNS = {Size.SMALL: 120, Size.MEDIUM: 60, Size.LARGE: 20}

@@ -15,7 +15,9 @@ from typing import TypeVar
 
 from runarchive.fhicl.convert import convert_record
 from runarchive.fhicl.originals import pack_originals, unpack_originals
-from runarchive.records_dir import MadeRun, Size, make_records, read_record, restore_record, scan_records
+from runarchive.records_dir import read_record, scan_records
+from runarchive.records_dir.make import MadeRun, Size, make_records
+from runarchive.records_dir.restore import restore_record
 
 ENTRIES = 100_000
 T = TypeVar("T")

@@ -26,8 +26,7 @@ from bench.bench_pipeline import resident_megabytes, say, site, with_site_indexe
 from runarchive.archive import Archive, JobKind, JobOptions
 from runarchive.errors import ArchiveError
 from runarchive.model import RunState
-from runarchive.records_dir import make_records
-from runarchive.records_dir.make import Size
+from runarchive.records_dir.make import Size, make_records
 from runarchive.ucondb.embedded import EmbeddedServer
 from tests import servers
 

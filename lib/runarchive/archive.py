@@ -14,7 +14,7 @@ from runarchive.ledger import lock as locks
 from runarchive.ledger.journal import DecisionKind
 from runarchive.ledger.ledger import Ledger
 from runarchive.model import CheckResult, Event, Job, Phase, Run, RunState, Severity, Stage, Store
-from runarchive.pipeline import compare, life, report
+from runarchive.pipeline import life, report
 from runarchive.pipeline.alarms import Alarms
 from runarchive.pipeline.context import Context, StoreCall
 from runarchive.pipeline.look import Look
@@ -287,14 +287,18 @@ class Archive:
 
     def compare(self, run: int) -> Comparison:
         """One run's files across the three stores; asks the stores."""
-        return compare.compare_run(self._context, self._memory.evidence(run))
+        from runarchive.pipeline.compare import compare_run
+
+        return compare_run(self._context, self._memory.evidence(run))
 
     def file_text(self, run: int, store: Store, name: str, *, original: bool = False) -> str:
         """One file's text in one store: canonical FHiCL, or with `original` the bytes as they were written.
 
         Asks the store. Raises ArchiveError(NOT_FOUND) where the store has no such file.
         """
-        return compare.file_text(self._context, self._memory.evidence(run), store, name, original=original)
+        from runarchive.pipeline.compare import file_text
+
+        return file_text(self._context, self._memory.evidence(run), store, name, original=original)
 
     def validate(self, run: int) -> CheckResult:
         """Look for `validation.patterns` in the run's blob as UconDB gives it, and note the verdict in the ledger.

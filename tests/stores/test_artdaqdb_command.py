@@ -19,8 +19,8 @@ from runarchive.errors import ExitCode
 from runarchive.fhicl.convert import convert_record
 from runarchive.fhicl.originals import unpack_originals
 from runarchive.ledger.lock import WriterLock
-from runarchive.records_dir import make_records, read_record
-from runarchive.records_dir.make import Size
+from runarchive.records_dir import read_record
+from runarchive.records_dir.make import Size, make_records
 
 Command = Callable[..., tuple[int, str, str]]
 

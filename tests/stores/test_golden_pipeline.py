@@ -13,7 +13,8 @@ from runarchive.archive import Archive, JobKind
 from runarchive.cli.main import main
 from runarchive.fhicl.originals import unpack_originals
 from runarchive.model import Mark, RunState, Store
-from runarchive.records_dir import differences, read_record
+from runarchive.records_dir import read_record
+from runarchive.records_dir.restore import differences
 from tests.archiver_site import Site
 from tests.golden_archive import RUNS, older_archive
 from tests.golden_records import PACKED, golden_input

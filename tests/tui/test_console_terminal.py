@@ -17,7 +17,7 @@ import pytest
 
 from runarchive.archive import Archive
 from runarchive.model import RunState
-from runarchive.records_dir import make_records
+from runarchive.records_dir.make import make_records
 from tests.tui.terminal import PATIENCE, Server, Terminal, write_config
 
 CONSOLE = [sys.executable, "-m", "tui_archiver"]

@@ -26,8 +26,8 @@ from runarchive.fhicl.convert import convert_record
 from runarchive.fhicl.json_text import read_json, write_json
 from runarchive.fhicl.originals import pack_originals
 from runarchive.fhicl.printer import print_fhicl
-from runarchive.records_dir import make_records, read_record
-from runarchive.records_dir.make import Size
+from runarchive.records_dir import read_record
+from runarchive.records_dir.make import Size, make_records
 
 AT = "2017-07-18T12:48:10.123-0500"
 NAME = st.text(

@@ -16,7 +16,8 @@ from runarchive.errors import ArchiveError, ExitCode
 from runarchive.fhicl.convert import convert_record
 from runarchive.fhicl.originals import FileKind
 from runarchive.fhicl.times import parse_date
-from runarchive.records_dir import Outcome, RunRecord, Size, make_records, read_record, scan_records
+from runarchive.records_dir import RunRecord, read_record, scan_records
+from runarchive.records_dir.make import Outcome, Size, make_records
 
 
 def contents(record: RunRecord) -> dict[str, tuple[int, int, bytes]]:

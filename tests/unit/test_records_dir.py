@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from runarchive.errors import ArchiveError, Code
 from runarchive.fhicl.originals import FileKind, OriginalFile, pack_originals, unpack_originals
-from runarchive.records_dir import differences, newest_mtime_ns, read_record, restore_record, scan_records, whole
+from runarchive.records_dir import newest_mtime_ns, read_record, scan_records, whole
 from runarchive.records_dir import read as reading
+from runarchive.records_dir.restore import differences, restore_record
 from tests.golden_records import RUNS, UNREADABLE, golden_input
 
 PATHS = {"PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": "/tmp"}

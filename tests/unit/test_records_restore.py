@@ -13,7 +13,9 @@ from runarchive.cli.main import main
 from runarchive.errors import ExitCode
 from runarchive.fhicl.convert import convert_record
 from runarchive.fhicl.printer import canonical
-from runarchive.records_dir import differences, make_records, read_record
+from runarchive.records_dir import read_record
+from runarchive.records_dir.make import make_records
+from runarchive.records_dir.restore import differences
 
 
 @pytest.fixture(scope="module")

@@ -85,8 +85,7 @@ def _make_conf(directory: Path) -> None:
 
 
 def _make_records(directory: Path, runs: int, size: str) -> None:
-    from runarchive.records_dir import make_records
-    from runarchive.records_dir.make import Size
+    from runarchive.records_dir.make import Size, make_records
 
     missing = [run for run in range(1000, 1000 + runs) if not (directory / str(run)).exists()]
     if len(missing) == runs:

@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _make(args: argparse.Namespace) -> int:
-    from runarchive.records_dir import Size, make_records
+    from runarchive.records_dir.make import Size, make_records
 
     refuse_read_only(args, f"records {args.action} writes")
     if args.first + args.runs - 1 > LARGEST_RUN:
@@ -156,7 +156,7 @@ def _examine_record(path: Path, number: int) -> Iterator[tuple[int, Finding | No
 def _restore(args: argparse.Namespace) -> int:
     from runarchive.config import open_config
     from runarchive.pipeline.stores import Stores
-    from runarchive.records_dir import restore_record
+    from runarchive.records_dir.restore import restore_record
 
     refuse_read_only(args, f"records {args.action} writes")
     if args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):

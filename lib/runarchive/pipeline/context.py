@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from runarchive.artdaqdb.export import Export
-from runarchive.artdaqdb.schema import schema_text
 from runarchive.config import Config
 from runarchive.errors import TAXONOMY, ArchiveError, Code
 from runarchive.model import Failure, Phase, Stage, Store
 from runarchive.pipeline.memory import Memory
 from runarchive.pipeline.stores import Stores
+
+if TYPE_CHECKING:
+    from runarchive.artdaqdb.export import Export
 
 EXPORTS_KEPT = 8
 """As many as workers can have between two hops; an export takes a few megabytes."""
@@ -101,6 +103,8 @@ class Context:
         """The text of schema.fcl: the one in `artdaq_db.fcl_conf_dir`, else the built-in one; read once."""
         with self._lock:
             if self._schema is None:
+                from runarchive.artdaqdb.schema import schema_text
+
                 self._schema, _ = schema_text(self.config.artdaq_db.fcl_conf_dir)
             return self._schema
 

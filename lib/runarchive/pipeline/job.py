@@ -21,6 +21,7 @@ from runarchive.pipeline.schedule import Schedule, Task
 from runarchive.pipeline.telling import tell
 from runarchive.pipeline.trouble import (
     FIRST_PROBE,
+    LEDGER_STANDS,
     LONGEST_PROBE,
     MOST_SUSPENSIONS,
     STAGE_ENDING,
@@ -35,9 +36,6 @@ from runarchive.pipeline.work import Done, Worker
 
 HEARTBEAT = 0.25
 TIDY_SECONDS = 10.0
-
-LEDGER_STANDS = (Code.DISK_FULL, Code.TIMEOUT)
-"""Failures of the ledger that pass: the work stands until it can be written down."""
 
 
 @dataclass(slots=True)

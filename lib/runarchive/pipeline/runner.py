@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runarchive.config import Config
 from runarchive.errors import ArchiveError, Code
@@ -19,16 +20,16 @@ from runarchive.ledger.lock import LockWatch, WriterLock, lock_holder
 from runarchive.model import JobState, Run, RunState, Severity, Stage, Store
 from runarchive.pipeline.context import Context, unexpected
 from runarchive.pipeline.evidence import Evidence
-from runarchive.pipeline.job import LEDGER_STANDS, JobRun
 from runarchive.pipeline.legacy import write_legacy_files
 from runarchive.pipeline.look import Look
 from runarchive.pipeline.observer import JobObserver
 from runarchive.pipeline.plan import STAGES_OF, make_plan, oldest_verdict_first
 from runarchive.pipeline.telling import tell
-from runarchive.pipeline.trouble import OUTAGE, STORE_OF_STAGE, backoff
-from runarchive.pipeline.verify_stage import run_verify
+from runarchive.pipeline.trouble import LEDGER_STANDS, OUTAGE, STORE_OF_STAGE, backoff
 from runarchive.pipeline.views import JobKind, JobOptions, Outcome, Plan, PlannedRun
-from runarchive.pipeline.work import hop_hashes
+
+if TYPE_CHECKING:
+    from runarchive.pipeline.job import JobRun
 
 LOCK_REMOVED = "Lock file removed"
 
@@ -243,6 +244,9 @@ class Runner:
         self._ledger.jobs.end(job, JobState.FAILED, failure.message)
 
     def _do(self, job: int, plan: Plan, options: JobOptions, observer: JobObserver, *, asked: bool) -> Outcome:
+        # On use: the stages bring every converter.
+        from runarchive.pipeline.job import JobRun
+
         work = JobRun(
             self._context, self._ledger, plan, options, job, observer, self._places(), asked,
             claim=self._claim, release=self._release,
@@ -326,6 +330,9 @@ class Runner:
         """Compare runs that a store lists and nobody compared yet, newest first; what cannot be read stays as it is."""
         if Store.ARTDAQDB in self._look.failures:
             return 0
+        from runarchive.pipeline.verify_stage import run_verify
+        from runarchive.pipeline.work import hop_hashes
+
         judged = 0
         for run in self._ledger.evidence.doubtful(limit):
             before = self._context.memory.evidence(run)

@@ -18,6 +18,9 @@ OUTAGE = frozenset({Code.CONNECTION_REFUSED, Code.CONNECTION_CUT, Code.TIMEOUT, 
 STAGE_ENDING = frozenset({Code.WRONG_PASSWORD, Code.FOLDER_MISSING, Code.BAD_CERTIFICATE})
 """Failures that every further run would meet in the same way."""
 
+LEDGER_STANDS = (Code.DISK_FULL, Code.TIMEOUT)
+"""Failures of the ledger that pass: the work stands until it can be written down."""
+
 RUNS_IN_A_ROW = 3
 LONGEST_DELAY = 60.0
 FIRST_PROBE = 1.0
