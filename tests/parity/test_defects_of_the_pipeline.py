@@ -1,4 +1,4 @@
-"""Defects of the older archiver that are gone: P2 to P17, S14 and S15, as far as no row's test shows them."""
+"""Defects of the older archiver's pipeline that are gone: P2 to P17, as far as no row's test shows them."""
 
 from __future__ import annotations
 
@@ -201,23 +201,72 @@ def test_p17_a_rule_in_schema_fcl_is_not_run(site: Site, tmp_path: Path) -> None
     assert not touched.exists()
 
 
-def test_s14_the_engine_holds_no_module_that_nobody_imports() -> None:
-    programs = [*LIBRARY.rglob("*.py"), *(LIBRARY.parents[1] / "tui_archiver").rglob("*.py")]
-    imported = set()
-    for path in programs:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                imported.update({node.module, *(f"{node.module}.{name.name}" for name in node.names)})
-            elif isinstance(node, ast.Import):
-                imported.update(name.name for name in node.names)
-    modules = {".".join(path.relative_to(LIBRARY.parent).with_suffix("").parts) for path in LIBRARY.rglob("*.py")}
-    started = {"runarchive.cli.run_archiver", *(name for name in modules if name.endswith("_command"))}
-    assert {name for name in modules - started if not name.endswith("__init__")} <= imported
-
-
 def test_s15_the_tools_get_at_least_one_thread(tools_site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """The stand-in for bulkloader aborts when it is told to use none, as the real one does."""
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0}, raising=False)
     tools_site.make(1)
     assert tools_site.run("--import-only").code == 0
+
+
+def test_p1_and_l4_a_run_imported_in_progress_gets_its_stop_time(site: Site) -> None:
+    site.make(1, in_progress=1)
+    site.age(1000)
+    assert site.run().code == 0
+    assert "DAQInterface_stop_time" not in site.exported(1000)["RunHistory2"]
+    site.append(1000, "metadata.txt", "\nDAQInterface stop time: Sat Nov 21 07:00:00 UTC 2026\n")
+    site.run()
+    assert "DAQInterface_stop_time" in site.exported(1000)["RunHistory2"]
+
+
+def test_p3_and_l17_a_half_written_run_is_completed(tmp_path: Path, mongodb_database: str) -> None:
+    from pymongo import MongoClient
+
+    site = Site(tmp_path / "site", mongodb_database)
+    site.make(1)
+    site.run("--import-only")
+    whole = site.exported(1000)
+    with MongoClient[dict[str, object]](mongodb_database) as client:
+        gone = client.get_default_database()["RunHistory"].delete_one({"entities.name": "RunHistory2"})
+    assert gone.deleted_count == 1
+    for path in site.work.glob("ledger.sqlite*"):
+        path.unlink()
+    assert site.run().code == 0
+    assert site.exported(1000) == whole
+    assert site.states() == {1000: RunState.ARCHIVED}
+
+
+def test_p7_one_bad_byte_does_not_lose_the_run(site: Site) -> None:
+    site.make(1)
+    with site.opened(1000) as path, (path / "boot.txt").open("ab") as file:
+        file.write(b"# \xe9\n")
+    assert site.run().code == 0
+    assert site.states() == {1000: RunState.ARCHIVED}
+
+
+def test_p9_and_p10_sub_directories_keep_both_files_and_read_only_ones_work(site: Site) -> None:
+    site.make(1)
+    with site.opened(1000) as path:
+        (path / "sub").mkdir()
+        (path / "sub" / next(path.glob("*.fcl")).name).write_text("other: 1\n")
+        os.chmod(path / "sub", 0o555)
+    assert site.run().code == 0
+    assert site.states() == {1000: RunState.ARCHIVED}
+
+
+def test_p11_a_dangling_link_is_named_and_stops_no_other_run(site: Site) -> None:
+    runs = site.make(2)
+    site.break_record(runs[0])
+    done = site.run()
+    assert done.code == 1
+    (line,) = [line for line in done.messages if line.startswith(f"✗ Run {runs[0]} failed")]
+    assert "link" in line
+    assert "tpc99.fcl" in line
+    assert site.held(Store.UCONDB) == {runs[1]}
+
+
+def test_p12_an_empty_directory_is_archived_as_nothing(site: Site) -> None:
+    (site.records / "1000").mkdir()
+    assert site.run().code == 0
+    assert site.states() == {1000: RunState.EMPTY}
+    assert site.held(Store.ARTDAQDB) == set()

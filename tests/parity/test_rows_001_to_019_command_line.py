@@ -1,4 +1,4 @@
-"""Rows 1 to 26: the command line and the exit codes of the older archiver."""
+"""Rows 1 to 19: the command line of the older archiver."""
 
 from __future__ import annotations
 
@@ -11,19 +11,9 @@ from pathlib import Path
 import pytest
 
 from runarchive.cli import run_archiver
-from runarchive.cli.main import main
 from runarchive.ledger.state_files import read_failure_log
 from runarchive.model import RunState, Store, Verdict
 from tests.archiver_site import Site
-
-
-def damage_blob(site: Site, run: int, name: str, old: bytes, new: bytes) -> None:
-    """Put another version of a run's blob, in which one file says something else, into UconDB."""
-    head, marker, rest = site.blob_bytes(run).partition(f"\n#####\n{name}:\n#####\n".encode())
-    assert old in rest
-    with site.ucondb() as client:
-        client.put(run, head + marker + rest.replace(old, new, 1), override=True)
-
 
 MODES = [
     "--import-only",
@@ -319,123 +309,3 @@ def test_row_019_and_d33_and_l1_batch_limit(site: Site) -> None:
     site.make(2, first=2000)
     assert "Limited" not in site.run("--incremental", "--import-only")
     assert len(site.held(Store.ARTDAQDB)) == 14
-
-
-def test_row_020_the_compare_tools_flags(site: Site) -> None:
-    site.make(2)
-    site.run()
-    cli = [str(Path(sys.executable).with_name("tui-archiver")), "-c", str(site.config_file)]
-    flags = ["--show-diff", "--ignore-case", "--ignore-all-space", "--ignore-blank-lines"]
-    lists = ["--ignore-matching-lines", "^x", "--ignore-files", "boot.fcl,setup.fcl"]
-    done = subprocess.run([*cli, "compare", "1000-1001", *flags, *lists], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "boot.fcl" not in done.stdout
-
-
-def test_row_020_the_compare_tools_range_and_directories(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    runs = site.make(3)
-    site.run()
-    damage_blob(site, runs[1], "setup.fcl", b"setup_script", b"setup_Script")
-    artdaqdb, ucondb = site.root / "export1", site.root / "export2"
-
-    def compare(*words: str) -> tuple[int, str, str]:
-        code = main(["-c", str(site.config_file), "compare", *words])
-        return code, *capsys.readouterr()
-
-    flags = ["--with-fhicl-dump", "--artdaqdb-dir", str(artdaqdb), "--ucondb-dir", str(ucondb), "-v"]
-    code, out, said = compare("--start", "1000", "--end", "1001", *flags)
-    assert code == 1
-    assert [line for line in out.splitlines() if line.startswith("run ")] == [
-        "run 1000  ✓ ✓ ✓  " + out.split("✓  ")[1].split("\n")[0],
-        "run 1001  ✓ ✓ ≠  " + out.split("≠  ")[1].split("\n")[0],
-    ]
-    assert "2 runs compared: 1 the same, 1 differs (1001)" in said
-    assert "[1/2] run 1000" in said
-    for run in runs[:2]:
-        assert {path.stem: path.read_text() for path in (artdaqdb / f"run_{run}").iterdir()} == site.exported(run)
-    assert (ucondb / "run_1001" / "setup.fcl").read_text().startswith("\nsetup_Script")
-    assert compare("--start", "1000", "--end", "1001", "--artdaqdb-dir", str(artdaqdb))[0] == 1
-    for lenient in (["--ignore-case"], ["--ignore-files", "boot, setup.fcl"], ["--ignore-matching-lines", "etup_"]):
-        assert compare("1001", *lenient)[0] == 0, lenient
-    assert compare("1001", "--ignore-all-space", "--ignore-blank-lines")[0] == 1
-    diff = compare("1001", "--show-diff")[1]
-    assert "-setup_script" in diff
-    assert "+setup_Script" in diff
-
-
-@pytest.mark.parametrize("words", ["", "--start 1000", "1000 --start 1 --end 2", "--start 2 --end 1", "x", "5-"])
-def test_row_020_compare_wants_runs_or_a_range(site: Site, words: str) -> None:
-    assert main(["-c", str(site.config_file), "compare", *words.split()]) == 64
-
-
-def test_row_020_compare_of_runs_that_nothing_holds_fails_and_says_so(
-    site: Site, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["-c", str(site.config_file), "compare", "5"]) == 1
-    assert "no store and no directory holds it" in capsys.readouterr().out
-    assert main(["-c", str(site.config_file), "compare", "5-9"]) == 1
-    assert "5-9: no such run is known" in capsys.readouterr().err
-
-
-def test_row_021_nothing_to_do_is_success(site: Site) -> None:
-    assert site.run().code == 0
-
-
-@pytest.mark.parametrize("content", [None, "", "app: [", "app: {batch_size: x}"])
-def test_row_022_known_errors_are_1(site: Site, content: str | None) -> None:
-    if content is None:
-        site.config_file.unlink()
-    else:
-        site.config_file.write_text(content)
-    done = site.run()
-    assert done.code == 1
-    assert "Error Type: ConfigurationError" in done
-    assert "Traceback" not in done
-
-
-def test_row_022_some_runs_failed_is_1_and_the_others_are_done(site: Site) -> None:
-    runs = site.make(3)
-    site.break_record(runs[0])
-    done = site.run()
-    assert done.code == 1
-    assert "✗ EXECUTION COMPLETED WITH FAILURES (exit code: 1)" in done
-    assert site.held(Store.UCONDB) == set(runs[1:])
-
-
-def test_row_022_a_store_out_of_reach_is_1(site: Site) -> None:
-    site.configure(ucon_db={"server_url": "http://127.0.0.1:1/app"})
-    runs = site.make(1)
-    done = site.run()
-    assert done.code == 1
-    assert "Migration Stage: Failed to determine runs to migrate" in done
-    assert site.held(Store.ARTDAQDB) == set(runs)
-
-
-def test_row_023_unexpected_failures_are_2_with_a_traceback_in_the_log(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def defect(*args: object, **options: object) -> None:
-        raise ZeroDivisionError("a defect")
-
-    monkeypatch.setattr("runarchive.archive.Archive.refresh", defect)
-    done = site.run("--report-status")
-    assert done.code == 2
-    assert "UNEXPECTED ERROR SUMMARY" in done
-    assert "Failed Stage: Status Report" in done
-    assert "Check logs for details about Status Report stage failure." in done
-    assert "ZeroDivisionError" in (site.work / "archiver.log").read_text()
-    assert "Traceback (most recent call last)" in (site.work / "archiver.log").read_text()
-
-
-def test_row_026_one_failed_stage_does_not_stop_the_other(site: Site) -> None:
-    runs = site.make(2)
-    site.run("--import-only")
-    site.configure(source_files={"run_records_dir": str(site.root / "gone")})
-    done = site.run()
-    assert done.code == 1
-    assert "Import Stage: Failed to determine runs to import" in done
-    assert site.held(Store.UCONDB) == set(runs)
-
-
-def test_usage_errors_are_2_as_the_older_archivers(site: Site) -> None:
-    assert site.run("--no-such-flag").code == 2
