@@ -149,6 +149,9 @@ class TestListing:
         assert all(one.assigned == times[one.name] and one.documents == 1 for one in listing)
         assert store.configurations_of(9) == ("9/a", "9/b")
         assert store.configurations_of(1) == ()
+        assert store.run_documents(9) == {name: store.documents(name) for name in ("9/a", "9/b")}
+        assert store.run_documents(8) == {"8/c": store.documents("8/c")}
+        assert store.run_documents(1) == {}
 
     def test_versions_and_documents_are_counted(self, store: ArtdaqStore) -> None:
         import_run(store, wanted())

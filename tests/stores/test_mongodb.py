@@ -55,6 +55,27 @@ def test_text_that_is_no_utf8_is_named_and_breaks_nothing(store: MongoDB, databa
     for found in (store.documents("7/conf"), tuple(store.all_documents())):
         assert [(one.id[0], bool(one.problem)) for one in found] == [("a", False), ("b", True)]
     assert f"RunHistory/{'b' * 24}" in store.documents("7/conf")[1].problem
+    assert_a_run_is_read_as_its_configurations_are(store, 7)
+
+
+def test_a_run_under_one_name_of_every_shape_is_read_as_its_configuration_is(store: MongoDB, database: Any) -> None:
+    names: list[Any] = [
+        [{"name": "7/conf", "assigned": AT}],
+        {"name": "7/conf", "assigned": AT},
+        [{"name": "7/conf", "assigned": AT}, {"name": "17/other", "assigned": AT}],
+        [{"name": "7/conf"}, {"name": "7/conf", "assigned": AT}],
+        [{"name": "70/conf", "assigned": AT}, {"name": "7", "assigned": AT}],
+    ]
+    for place, configurations in enumerate(names):
+        database["RunHistory"].insert_one({"configurations": configurations, "version": str(place)})
+        assert_a_run_is_read_as_its_configurations_are(store, 7)
+    assert len(store.run_documents(7)["7/conf"]) == 4
+
+
+def assert_a_run_is_read_as_its_configurations_are(store: MongoDB, run: int) -> None:
+    wanted = {name: store.documents(name) for name in store.configurations_of(run)}
+    assert wanted
+    assert store.run_documents(run) == wanted
 
 
 def test_each_kind_of_malformed_document_is_found(store: MongoDB, database: Any) -> None:

@@ -113,6 +113,7 @@ def test_documents_of_others_never_break_a_listing(
         assert all(isinstance(one, str) for one in names)
     assert {one.name: one.assigned for one in store.list_configurations()}["7/date"] == AT
     assert [one.version for one in store.documents("7/x")] == [""]
+    assert store.run_documents(7) == {name: store.documents(name) for name in store.configurations_of(7)}
     kinds = {finding.kind for finding in store.inspect()}
     assert "malformed" in kinds
     assert len(list(store.all_documents())) == database["RunHistory"].count_documents({})

@@ -184,6 +184,10 @@ class FilesystemDB(DatabaseDirectory):
             places = memory.places(configuration)
         return tuple(self.read(collection, oid) for collection, oid in places)
 
+    def run_documents(self, run: int) -> dict[str, tuple[StoredDocument, ...]]:
+        """Every document of each configuration of one run."""
+        return {name: self.documents(name) for name in self.configurations_of(run)}
+
     def insert(self, documents: Sequence[NewDocument], written: Written = nobody_counts) -> None:
         """Store new documents; the indexes follow at the next fold, which comes by itself every so many documents."""
         at = now()

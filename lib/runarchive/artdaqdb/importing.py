@@ -185,14 +185,14 @@ def _texts(wanted: Wanted) -> dict[str, str]:
 
 
 def _look(store: ArtdaqStore, wanted: Wanted, others: Others | None) -> tuple[Assessment, tuple[StoredDocument, ...]]:
-    names = store.configurations_of(wanted.run)
-    if not names:
+    held = store.run_documents(wanted.run)
+    if not held:
         everything = (*_texts(wanted), SCHEMA)
         return Assessment(ImportState.ABSENT, wanted.full_name, missing=everything), ()
-    if len(names) > 1:
-        return Assessment(ImportState.TWO_CONFIGURATIONS, names[0], configurations=names), ()
-    documents = store.documents(names[0])
-    return compare(wanted, names[0], documents, others), documents
+    (name, documents), *more = held.items()
+    if more:
+        return Assessment(ImportState.TWO_CONFIGURATIONS, name, configurations=tuple(held)), ()
+    return compare(wanted, name, documents, others), documents
 
 
 def compare(

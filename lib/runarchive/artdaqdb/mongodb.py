@@ -160,11 +160,28 @@ class MongoDB:
     @repeated
     def documents(self, configuration: str) -> tuple[StoredDocument, ...]:
         """Every document of one configuration, the oldest of a collection first."""
+        return self._documents({"configurations.name": configuration})
+
+    def run_documents(self, run: int) -> dict[str, tuple[StoredDocument, ...]]:
+        """The documents of each configuration of one run, the oldest of a collection first."""
+        documents = self._run_documents(run)
+        if not documents:
+            return {}
+        names = {tuple(name for name, _ in one.configurations if name.startswith(f"{run}/")) for one in documents}
+        if len(names) == 1 and len(only := names.pop()) == 1:
+            return {only[0]: documents}
+        # Which of several names a document belongs to, or one of a foreign shape, the server tells.
+        return {name: self.documents(name) for name in self.configurations_of(run)}
+
+    @repeated
+    def _run_documents(self, run: int) -> tuple[StoredDocument, ...]:
+        return self._documents({"configurations.name": {"$regex": f"^{run}/"}})
+
+    def _documents(self, query: dict[str, Any]) -> tuple[StoredDocument, ...]:
         found: list[StoredDocument] = []
         for name in self._names():
             with self._told(Phase.READ):
-                cursor = self._database[name].find({"configurations.name": configuration}, batch_size=1000)
-                raws = [bytes(document.raw) for document in cursor]
+                raws = [bytes(document.raw) for document in self._database[name].find(query, batch_size=1000)]
             found.extend(_stored(raw, name, as_library=True) for raw in raws)
         return tuple(found)
 

@@ -27,7 +27,7 @@ PlainDatabase = Database[dict[str, Any]]
 
 def record_collections(database: PlainDatabase) -> list[str]:
     """The names of the collections that hold records, in the server's order."""
-    listed = database.list_collections(filter={"type": "collection"})
+    listed = database.list_collections(filter={"type": "collection"}, nameOnly=True)
     names = [str(one["name"]) for one in listed]
     return [name for name in names if name != SYSTEM_METADATA and not name.startswith("system.")]
 

@@ -128,6 +128,9 @@ class ArtdaqStore(Protocol):
         """Every document of one configuration, all versions, whole, in the order in which ties are decided (first
         wins)."""
 
+    def run_documents(self, run: int) -> dict[str, tuple[StoredDocument, ...]]:
+        """By each name that `configurations_of` gives, in its order, what `documents` gives."""
+
     def all_documents(self) -> Iterator[StoredDocument]:
         """Every document of every collection but SystemMetadata, one at a time."""
 

@@ -86,6 +86,10 @@ class ToolsStore:
         """As the database itself tells it."""
         return self._direct.configurations_of(run)
 
+    def run_documents(self, run: int) -> dict[str, tuple[StoredDocument, ...]]:
+        """What the tools read of each configuration of one run."""
+        return {name: self.documents(name) for name in self.configurations_of(run)}
+
     def change_token(self) -> str | None:
         """As the database itself tells it."""
         return self._direct.change_token()

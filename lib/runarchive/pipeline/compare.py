@@ -71,15 +71,14 @@ def _read_directory(context: Context, evidence: Evidence, sides: Sides) -> None:
 
 
 def _read_artdaqdb(context: Context, evidence: Evidence, sides: Sides) -> None:
-    store = context.stores.artdaqdb
-    names = store.configurations_of(evidence.run)
-    if not names:
+    held = context.stores.artdaqdb.run_documents(evidence.run)
+    if not held:
         return
-    if len(names) > 1:
-        sides.problems.append("two configurations in artdaqDB: " + ", ".join(names))
-    sides.configuration = names[0]
-    sides.export = export_documents(store.documents(names[0]))
-    placed, refused = file_paths(sides.export, names[0], "flat")
+    if len(held) > 1:
+        sides.problems.append("two configurations in artdaqDB: " + ", ".join(held))
+    sides.configuration, documents = next(iter(held.items()))
+    sides.export = export_documents(documents)
+    placed, refused = file_paths(sides.export, sides.configuration, "flat")
     sides.artdaqdb = {name: one.text for name, one in placed}
     sides.problems += [f"{entity}: {reason}" for entity, reason in (*sides.export.failures, *refused)]
 

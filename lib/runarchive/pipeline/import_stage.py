@@ -138,13 +138,15 @@ def judge_import(context: Context, evidence: Evidence) -> Evidence:
     def others() -> tuple[Rendering, ...]:
         return renderings(prepared.record.files, run)
 
-    names = store.configurations_of(run)
-    if not names:
+    held = store.run_documents(run)
+    if not held:
         return replace(evidence, artdaqdb="", record=prepared.facts)
-    documents = store.documents(names[0]) if len(names) == 1 else ()
+    names = tuple(held)
     if len(names) == 1:
+        documents = held[names[0]]
         found = compare(prepared.wanted, names[0], documents, others)
     else:
+        documents = ()
         found = Assessment(ImportState.TWO_CONFIGURATIONS, names[0], configurations=names)
     export = export_documents(documents)
     hop = HopEvidence(
@@ -184,15 +186,15 @@ def assessment_text(found: Assessment, prepared: Prepared) -> str:
 
 def judge_alone(context: Context, evidence: Evidence) -> Evidence:
     """Judge a run of which artdaqDB alone can tell: whole, if nothing it must have is missing and all of it exports."""
-    store = context.stores.artdaqdb
-    names = store.configurations_of(evidence.run)
-    if not names:
+    held = context.stores.artdaqdb.run_documents(evidence.run)
+    if not held:
         return replace(evidence, artdaqdb="")
+    names = tuple(held)
     if len(names) > 1:
         reason = "two configurations in artdaqDB: " + ", ".join(names)
         hop = HopEvidence(HopVerdict.CONFLICT, listing_entry(names, ()), reason, at=context.memory.clock())
         return replace(evidence, artdaqdb=hop.key, imported=hop)
-    documents = store.documents(names[0])
+    documents = held[names[0]]
     key = listing_entry(names, documents)
     export = export_documents(documents)
     context.keep_export(evidence.run, key, export)
