@@ -8,11 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from runarchive.cli.main import main
-from runarchive.config.envfile import read_env
 from runarchive.ledger import Ledger, WriterLock
 from runarchive.model import JobState
 
@@ -186,40 +183,3 @@ def test_jobs_follow_tells_what_happens_until_nothing_runs(config: Path, tmp_pat
     rest, _ = process.communicate(timeout=30)
     assert "done" in rest
     ledger.close()
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("A=1", {"A": "1"}),
-        ("export A='x y' # note", {"A": "x y"}),
-        ('A="x $HOME ${NONE:-d}"', {"A": "x /home/daq d"}),
-        ("A='$HOME'", {"A": "$HOME"}),
-        ("A=1\nB=${A}2\n# c\n\n", {"A": "1", "B": "12"}),
-        (r'A="say \"hi\""', {"A": 'say "hi"'}),
-        (r"A=a\ b", {"A": "a b"}),
-        (r'A="pa\$HOME"', {"A": "pa$HOME"}),
-        (r"A=pa\$HOME\`", {"A": "pa$HOME`"}),
-        (r'A="a\b\\c"', {"A": r"a\b\c"}),
-        ("A=x'y z'\"$HOME\"#w", {"A": "xy z/home/daq#w"}),
-        ("A=", {"A": ""}),
-        ("A= # nothing", {"A": ""}),
-    ],
-)
-def test_archiver_env_means_what_a_shell_would_make_of_it(text: str, expected: dict[str, str]) -> None:
-    assert read_env(text, {"HOME": "/home/daq"}) == (expected, ())
-
-
-@pytest.mark.parametrize(
-    "line", ["A=$(rm -rf /)", "A=`id`", 'A="open', "A=a b", "rm -rf /", "2A=1", "A=1; rm x", "A=a&b"]
-)
-def test_what_is_no_assignment_is_passed_over_and_said(line: str) -> None:
-    found, problems = read_env(f"B=1\n{line}\n", {})
-    assert found == {"B": "1"}
-    assert problems[0].startswith("line 2: ")
-
-
-@given(st.text(max_size=40))
-def test_archiver_env_never_fails(text: str) -> None:
-    found, problems = read_env(text, {})
-    assert len(found) + len(problems) <= len(text.splitlines()) + 1

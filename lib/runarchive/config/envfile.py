@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os.path
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NoReturn
 
 FILE_NAME = "archiver.env"
 
-_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)=(.*)", re.S)
-_PIECE = re.compile(r"""'([^']*)'|"((?:[^"\\]|\\.)*)"|((?:[^\s'"\\;&|<>()]|\$\(|\\.)+)|(\s+(?:\#.*)?$)""", re.S)
-"""One part of a shell word: in single quotes, in double quotes, bare; or what may stand behind the word."""
-_SPECIAL = re.compile(r"\\(.)|\$(?:(\w+)|\{(\w+)(?::?-([^}]*))?\})|(\$\(|`)", re.S)
+_BLANKS = re.compile(r"(?:[ \t]|\\\n)*")
+_TARGET = re.compile(r"([A-Za-z_]\w*)(\+?)=", re.A)
+_NAME = re.compile(r"[A-Za-z_]\w*", re.A)
+_PLAIN = re.compile(r"[^\s'\"\\$`;&|<>()~:]+")
+_QUOTED = re.compile(r"[^\"\\$`]+")
+_TILDE = re.compile(r"~[\w.-]*(?=[/:\s;]|$)")
+_ONLY_A_SHELL = frozenset("&|<>()")
 
 
 def find_env_file(config: Path) -> Path | None:
@@ -21,56 +26,178 @@ def find_env_file(config: Path) -> Path | None:
 
 
 def read_env(text: str, environment: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The variables that these lines `[export] NAME=value` set, and a sentence for each line that is none.
+    """The variables that this text sets with `[export] NAME=value …`, and a sentence for each line it could not follow.
 
-    Quotes and `$NAME`, `${NAME}`, `${NAME:-default}` mean what they mean in a shell; nothing is ever executed, so a
-    line with `$(…)` or backquotes is refused.
+    Quotes, continued lines, `~`, `$NAME`, `${NAME}` and `${NAME:-default}` mean what they mean in a shell (POSIX
+    2.2, 2.6); nothing is ever executed, so a line with `$(…)` or backquotes is refused. The sentences quote no value.
     """
-    found: dict[str, str] = {}
+    reader = _Reader(text.replace("\r\n", "\n"), environment)
     problems: list[str] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        stripped = line.strip()
-        if not stripped or stripped.startswith("#"):
-            continue
-        match = _LINE.fullmatch(line)
-        if match is None:
-            problems.append(f"line {number}: {stripped[:40]!r} sets no variable, and is passed over")
-            continue
+    while reader.find_statement():
+        line = reader.line
         try:
-            found[match[1]] = _value(match[2].rstrip(), {**environment, **found})
+            reader.read_statement()
         except ValueError as error:
-            problems.append(f"line {number}: {match[1]} {error}, and is passed over")
-    return found, tuple(problems)
+            problems.append(f"line {line}: {error}, and is passed over")
+            reader.skip_line()
+    return reader.found, tuple(problems)
 
 
-def _value(text: str, environment: Mapping[str, str]) -> str:
-    """One shell word. Raises ValueError."""
-    parts: list[str] = []
-    place = 0
-    while place < len(text):
-        piece = _PIECE.match(text, place)
-        if piece is None:
-            raise ValueError("has an open quote" if text[place] in "'\"" else f"has {text[place]!r} outside quotes")
-        single, double, bare, _ = piece.groups()
-        if single is not None:
-            parts.append(single)
-        elif double is not None:
-            parts.append(_expanded(double, environment, escapable='"\\$`'))
-        elif bare is not None:
-            parts.append(_expanded(bare, environment))
-        place = piece.end()
-    return "".join(parts)
+class _Reader:
+    """Reads statements from a place on; what they set is in `found`."""
 
+    def __init__(self, text: str, environment: Mapping[str, str]) -> None:
+        self.found: dict[str, str] = {}
+        self._text = text
+        self._place = 0
+        self._environment = environment
 
-def _expanded(text: str, environment: Mapping[str, str], escapable: str = "") -> str:
-    """Backslashes and variables replaced; a backslash stays before what is not `escapable` (empty: all is)."""
+    @property
+    def line(self) -> int:
+        """The number of the line that is read now."""
+        return self._text.count("\n", 0, self._place) + 1
 
-    def replaced(found: re.Match[str]) -> str:
-        escaped, name, braced, default, command = found.groups()
-        if command is not None:
+    def find_statement(self) -> bool:
+        """Go to the next statement, past blanks, comments and empty lines; whether there is one."""
+        while self._place < len(self._text):
+            if self._next().isspace() or self._next() == ";":
+                self._place += 1
+            elif self._next() == "#":
+                self.skip_line()
+            else:
+                return True
+        return False
+
+    def skip_line(self) -> None:
+        """Go to the end of this line."""
+        end = self._text.find("\n", self._place)
+        self._place = end if end >= 0 else len(self._text)
+
+    def read_statement(self) -> None:
+        """Take the assignments of one statement, all or none. Raises ValueError where it is anything else."""
+        values: dict[str, str] = {}
+        exports = self._take_word("export")
+        while not self._at_end_of_statement():
+            target = _TARGET.match(self._text, self._place)
+            if target is not None:
+                self._place = target.end()
+                try:
+                    before = self._value(target[1], values) if target[2] else None
+                    values[target[1]] = (before or "") + self._word(values)
+                except ValueError as error:
+                    raise ValueError(f"{target[1]} {error}") from None
+            elif not (exports and self._take_word()):
+                word = re.split(r"[\s='\"]", self._text[self._place : self._place + 40], maxsplit=1)[0]
+                raise ValueError(f"{word!r} sets no variable")
+        self.found |= values
+
+    def _next(self) -> str:
+        return self._text[self._place : self._place + 1]
+
+    def _take_word(self, wanted: str = "") -> bool:
+        """Step over a name that stands alone (this one, or any), if one is here."""
+        name = _NAME.match(self._text, self._place)
+        if name is None or (wanted and name[0] != wanted) or self._text[name.end() : name.end() + 1].strip(" \t\n;"):
+            return False
+        self._place = name.end()
+        return True
+
+    def _at_end_of_statement(self) -> bool:
+        blanks = _BLANKS.match(self._text, self._place)
+        assert blanks is not None  # it matches nothing, too
+        self._place = blanks.end()
+        if self._next() == "#":
+            self.skip_line()
+        return self._next() in ("", "\n", ";")
+
+    def _word(self, values: Mapping[str, str], end: str = "") -> str:
+        """One shell word, or all up to the brace that closes a default. Raises ValueError."""
+        parts: list[str] = []
+        tilde = not end
+        while (char := self._next()) and char != end and (end or not (char.isspace() or char == ";")):
+            if tilde and (user := _TILDE.match(self._text, self._place)):
+                self._place = user.end()
+                parts.append(self._value("HOME", values) or "~" if user[0] == "~" else os.path.expanduser(user[0]))
+            elif char == "'":
+                parts.append(self._single_quoted())
+            elif char == '"':
+                parts.append(self._double_quoted(values))
+            elif char == "\\":
+                parts.append((self._text[self._place + 1 : self._place + 2] or char).strip("\n"))
+                self._place += 2
+            elif char in "$`":
+                parts.append(self._parameter(values))
+            elif char in _ONLY_A_SHELL and not end:
+                raise ValueError(f"has {char!r} outside quotes")
+            else:
+                plain = _PLAIN.match(self._text, self._place) if not end else None
+                parts.append(plain[0] if plain else char)
+                self._place += len(parts[-1])
+            tilde = char == ":" and not end
+        return "".join(parts)
+
+    def _single_quoted(self) -> str:
+        end = self._text.find("'", self._place + 1)
+        if end < 0:
+            self._open_quote()
+        start, self._place = self._place + 1, end + 1
+        return self._text[start:end]
+
+    def _double_quoted(self, values: Mapping[str, str]) -> str:
+        parts: list[str] = []
+        self._place += 1
+        while (char := self._next()) != '"':
+            if not char:
+                self._open_quote()
+            if char == "\\":
+                escaped = self._text[self._place + 1 : self._place + 2]
+                parts.append("" if escaped == "\n" else escaped if escaped in '"\\$`' else f"\\{escaped}")
+                self._place += 2
+            elif char in "$`":
+                parts.append(self._parameter(values))
+            else:
+                plain = _QUOTED.match(self._text, self._place)
+                assert plain is not None  # all other characters were asked for
+                parts.append(plain[0])
+                self._place = plain.end()
+        self._place += 1
+        return "".join(parts)
+
+    def _open_quote(self) -> NoReturn:
+        """Nothing behind an open quote can be told from its inside."""
+        self._place = len(self._text)
+        raise ValueError("has an open quote; nothing behind it is read")
+
+    def _parameter(self, values: Mapping[str, str]) -> str:
+        """What a `$…` stands for. Raises ValueError for all that only a shell can tell."""
+        if self._text.startswith(("`", "$("), self._place):
             raise ValueError("wants a command to be run")
-        if escaped is not None:
-            return str(escaped) if not escapable or escaped in escapable else f"\\{escaped}"
-        return environment.get(name or braced) or default or ""
+        self._place += 1
+        name = _NAME.match(self._text, self._place)
+        if name is not None:
+            self._place = name.end()
+            return self._value(name[0], values) or ""
+        if self._next() != "{":
+            if self._next() and (self._next().isdigit() or self._next() in "$?!#@*-[('\""):
+                raise ValueError(f"has ${self._next()}, which only a shell understands")
+            return "$"
+        return self._braced(values)
 
-    return _SPECIAL.sub(replaced, text)
+    def _braced(self, values: Mapping[str, str]) -> str:
+        name = _NAME.match(self._text, self._place + 1)
+        rest = self._text[name.end() : name.end() + 2] if name is not None else ""
+        if name is None or not (rest.startswith(("}", "-")) or rest == ":-"):
+            raise ValueError("has a ${…} that only a shell understands")
+        found = self._value(name[0], values)
+        if rest[0] == "}":
+            self._place = name.end() + 1
+            return found or ""
+        self._place = name.end() + (2 if rest == ":-" else 1)
+        default = self._word(values, end="}")
+        if not self._next():
+            self._open_quote()
+        self._place += 1
+        return default if found is None or (rest == ":-" and not found) else found
+
+    def _value(self, name: str, values: Mapping[str, str]) -> str | None:
+        return values.get(name, self.found.get(name, self._environment.get(name)))
