@@ -81,7 +81,8 @@ class LineView(Painted, ScrollView, can_focus=True):
         top = self.top
         if y < top:
             return self.strip(self.header(width) or (), width, "header")
-        line = y - top + self.scroll_offset.y
+        start, first = self.scroll_offset
+        line = y - top + first
         if line >= self.count:
             return Strip.blank(width, self.rich_style)
         over = ""
@@ -89,15 +90,12 @@ class LineView(Painted, ScrollView, can_focus=True):
             over = "cursor" if self.has_focus else "blurred"
         depends = self.key(line)
         if depends is None:
-            return self._paint(line, width, over)
-        kept = (depends, over, width, self.scroll_offset.x)
+            return self.strip(self.pieces(line, width), width, over, start)
+        kept = (depends, over, width, start)
         strip = self._strips.get(kept)
         if strip is None:
-            strip = self._strips[kept] = self._paint(line, width, over)
+            strip = self._strips[kept] = self.strip(self.pieces(line, width), width, over, start)
         return strip
-
-    def _paint(self, line: int, width: int, over: str) -> Strip:
-        return self.strip(self.pieces(line, width), width, over, self.scroll_offset.x)
 
     def notify_style_update(self) -> None:
         """Forget what was painted in other colours."""

@@ -42,6 +42,7 @@ COMPONENT_CLASSES = {f"paint--{name}" for name in STYLES}
 """The same as component classes, whose looks are in `console.tcss`."""
 
 _TEXT = itemgetter(0)
+_STYLE = itemgetter(1)
 
 MARK_STYLE: dict[Mark, str] = {
     Mark.VERIFIED: "good",
@@ -126,9 +127,9 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
     return set_cell_size(text, width - 1) + "…"
 
 
-def length(pieces: Iterable[Piece]) -> int:
+def length(pieces: Iterable[Piece | Segment]) -> int:
     """The width of some pieces in cells."""
-    return sum(len(text) if text.isascii() else cell_len(text) for text, _ in pieces)
+    return sum([len(text) if text.isascii() else cell_len(text) for text in map(_TEXT, pieces)])
 
 
 class Painted(Widget):
@@ -166,11 +167,14 @@ class Painted(Widget):
 
     def strip(self, pieces: Iterable[Piece], width: int, over: str = "", start: int = 0) -> Strip:
         """Pieces as one line of `width` cells from cell `start` on; style `over` lies on top of theirs."""
-        own = self.glyphs.own
-        alike = groupby(filter(_TEXT, pieces), itemgetter(1))
-        segments = [Segment(own("".join(map(_TEXT, parts))), self.style_of(name, over)) for name, parts in alike]
-        have = sum(len(text) if text.isascii() else cell_len(text) for text, _, _ in segments)
-        whole = Strip(segments, have)
-        if start:
-            whole = whole.crop(start)
-        return whole if whole.cell_length == width else whole.adjust_cell_length(width, self.style_of("", over))
+        own, style_of = self.glyphs.own, self.style_of
+        segments = [
+            Segment(own("".join(map(_TEXT, parts))), style_of(name, over))
+            for name, parts in groupby(filter(_TEXT, pieces), _STYLE)
+        ]
+        have = length(segments)
+        if have < width and not start:
+            segments.append(Segment(" " * (width - have), style_of("", over)))
+            return Strip(segments, width)
+        whole = Strip(segments, have).crop(start)
+        return whole if whole.cell_length == width else whole.adjust_cell_length(width, style_of("", over))
