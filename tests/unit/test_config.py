@@ -257,6 +257,18 @@ def test_a_bad_log_level_is_info_with_a_warning() -> None:
     assert "loud" in found.warnings[0]
 
 
+@pytest.mark.parametrize("word", ["debug", "WARN", "fatal", "Critical"])
+def test_every_name_of_a_level_is_one(word: str) -> None:
+    found = config(LEAST + f"app: {{log_level: {word}}}\n")
+    assert (found.app.log_level, found.warnings) == (word.upper(), ())
+
+
+def test_a_section_of_the_sites_own_that_others_refer_to_is_no_unknown_one() -> None:
+    found = config(LEAST + "site: {name: sbnd, root: '/d/${name}', odd: 1}\napp: {work_dir: '${site.root}/w'}\n")
+    assert found.app.work_dir == Path("/d/sbnd/w")
+    assert found.warnings == ("line 5: site.odd is unknown and has no effect",)
+
+
 @pytest.mark.parametrize(("text", "number"), [("5.0", 5), ("1_000", 1000), ("' 7 '", 7), ("0", 0)])
 def test_whole_numbers_as_yaml_writes_them(text: str, number: int) -> None:
     assert config(LEAST + f"app: {{batch_size: {text}}}\n").app.batch_size == number

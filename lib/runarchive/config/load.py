@@ -20,6 +20,8 @@ from runarchive.errors import ConfigError
 
 FILE_NAME = "config.yaml"
 VARIABLE = "TUI_ARCHIVER_CONFIG"
+LOG_LEVELS = frozenset({"DEBUG", "INFO", "WARNING", "WARN", "ERROR", "CRITICAL", "FATAL", "NOTSET"})
+"""The names that the module logging gives to levels."""
 
 _Section = TypeVar("_Section")
 
@@ -174,7 +176,7 @@ def _section(values: Values, name: str, kind: type[_Section], quiet: bool = Fals
 
 def _app(values: Values) -> s.App:
     app = _section(values, "app", s.App)
-    if app.log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
+    if app.log_level.upper() not in LOG_LEVELS:
         values.warn(f"app.log_level: {app.log_level!r} is no level; INFO is used")
         app = dataclasses.replace(app, log_level="INFO")
     return dataclasses.replace(app, log_level=app.log_level.upper())

@@ -269,6 +269,7 @@ class Values:
             full = f"{section}.{reference}" if section else reference
             node = self._find(full)
             if isinstance(node, Scalar) and node.text is not None:
+                self._known.add(full)  # a key that another one takes its value from has an effect
                 return self._expanded(full, node.text)[0]
             if full in self._defaults:
                 return self._expanded(full, self._defaults[full])[0]
