@@ -11,6 +11,7 @@ from pathlib import Path
 from runarchive.config import Config, open_config
 from runarchive.errors import ArchiveError, Code
 from runarchive.ledger import lock as locks
+from runarchive.ledger.jobs import this_actor
 from runarchive.ledger.journal import DecisionKind
 from runarchive.ledger.ledger import Ledger
 from runarchive.model import CheckResult, Event, Job, Phase, Run, RunState, Severity, Stage, Store
@@ -326,7 +327,7 @@ class Archive:
             raise ArchiveError(Code.BAD_CONFIG, f"run {run}: a decision needs a reason", run=run, hint="--reason TEXT")
         life.known_run(self._ledger, run)
         with self._ledger.transaction():
-            self._ledger.decisions.record(kind, run, text, self._ledger.actor)
+            self._ledger.decisions.record(kind, run, text, this_actor())
             self._ledger.events.record(f"{run} {kind.value}: {text}", run=run)
             self._memory.read_decisions()
             self._memory.update([run], lambda evidence: evidence)
@@ -342,10 +343,6 @@ class Archive:
     def note(self, run: int, text: str) -> None:
         """Write a note to a run; raises ArchiveError(READ_ONLY) when not armed."""
         self._decide(DecisionKind.NOTE, run, text)
-
-    def force(self, run: int, reason: str) -> None:
-        """Let the plan take a WAITING run at once; raises ArchiveError(READ_ONLY) when not armed."""
-        self._decide(DecisionKind.FORCE, run, reason)
 
     # --- the archive as a whole
 

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from runarchive.cli.main import NOUNS, main
-from runarchive.ledger import Ledger
+from runarchive.errors import ExitCode
+from runarchive.ledger import Ledger, this_actor
 from runarchive.model import Mark, RunState
 from tests.archiver_site import wait_until
 
@@ -152,7 +153,14 @@ def test_a_decision(demo: Path) -> None:
     code, answer, _ = called(demo, "waive", "1001", "--reason", "a test run")
     assert (code, answer["state"], answer["reason"]) == (0, "WAIVED", "a test run")
     assert called(demo, "waive", "1001", "--undo")[1]["state"] == "ARCHIVED"
-    assert called(demo, "run", "1001")[1]["decisions"][0]["text"] == "a test run"
+    noted = called(demo, "run", "1001", "--note", "the laser was on")[1]["decisions"]
+    assert [(one["kind"], one["text"], one["who"]) for one in noted] == [
+        ("waive", "a test run", this_actor()),
+        ("unwaive", "taken back", this_actor()),
+        ("note", "the laser was on", this_actor()),
+    ]
+    assert called(demo, "--read-only", "run", "1001", "--note", "x")[0] == ExitCode.REFUSED
+    assert called(demo, "run", "1001", "--note", " ")[0] == ExitCode.USAGE
 
 
 @pytest.mark.parametrize("what", ["import", "migrate", "ledger"])

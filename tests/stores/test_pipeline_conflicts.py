@@ -19,6 +19,7 @@ def test_a_changed_record_is_a_conflict_with_three_exits(site: Site, archive: Ar
     assert {way.action for way in archive.explain(1000).exits} >= {"compare", "add", "waive"}
     outcome = archive.run_job(JobKind.IMPORT, [1000], JobOptions(add=True))
     assert outcome.runs[0].result is RunResult.DONE
+    assert [one.kind for one in archive.life(1000).decisions] == ["add"]
     assert looked_at(archive).state is RunState.OUTDATED
     outcome = archive.run_job(JobKind.MIGRATE, [1000], JobOptions(supersede=True))
     assert outcome.runs[0].state is RunState.ARCHIVED

@@ -10,6 +10,7 @@ import pytest
 from runarchive.archive import Archive, JobKind, JobOptions, RunResult
 from runarchive.artdaqdb.store import open_store
 from runarchive.errors import ArchiveError, Code
+from runarchive.ledger.jobs import this_actor
 from runarchive.model import Mark, RunState, Stage
 from runarchive.ucondb.blob import unpack
 from tests.archiver_site import Site, looked_at
@@ -47,14 +48,21 @@ def test_a_run_without_stop_waits_and_is_archived_when_it_is_old(site: Site, arc
     assert [(run.state, run.reason) for run in outcome.runs] == [(RunState.ARCHIVED, "no stop time")]
 
 
-def test_a_person_can_force_a_waiting_run(site: Site, archive: Archive) -> None:
-    site.make(1)
+def decisions(archive: Archive, run: int = 1000) -> list[tuple[str, str]]:
+    """What was decided about a run, and why; always by the person, whatever program the archive was opened by."""
+    found = archive.life(run).decisions
+    assert {one.actor for one in found} <= {this_actor()}
+    return [(one.kind, one.text) for one in found]
+
+
+def test_a_person_can_force_a_waiting_run_and_is_named(site: Site, archive: Archive) -> None:
+    site.make(2)
     take_times(site, 1000, "stop")
     site.age(1000, hours=2)
     assert looked_at(archive).state is RunState.WAITING
-    archive.force(1000, "the shift ends now")
-    assert looked_at(archive).state is RunState.NEW
-    assert archive.run_job(JobKind.IMPORT).count(Stage.IMPORT) == 1
+    assert archive.run_job(JobKind.IMPORT, None, JobOptions(force=True)).count(Stage.IMPORT) == 2
+    assert decisions(archive) == [("force", "WAITING: no stop, 2 h")]
+    assert decisions(archive, 1001) == [], "it was due anyway"
 
 
 def test_a_stop_time_that_comes_late_is_an_update_and_supersedes_only_when_told(site: Site, archive: Archive) -> None:
@@ -76,6 +84,7 @@ def test_a_stop_time_that_comes_late_is_an_update_and_supersedes_only_when_told(
     outcome = archive.run_job(JobKind.MIGRATE, [1000], JobOptions(supersede=True))
     assert [(run.state, run.result) for run in outcome.runs] == [(RunState.ARCHIVED, RunResult.DONE)]
     assert looked_at(archive).marks.ucondb is Mark.VERIFIED
+    assert decisions(archive) == [("supersede", "OUTDATED: UconDB is older than artdaqDB")]
     with site.opened(1000) as record, (record / "metadata.txt").open("ab") as file:
         file.write(b"\nDAQInterface stop time: Sat Nov 21 06:29:33 UTC 2026\n")
     assert looked_at(archive).state is RunState.ARCHIVED, "no look watches what is archived and ended"
@@ -207,7 +216,7 @@ def test_the_life_of_a_run_is_told(site: Site, archive: Archive) -> None:
     assert [(one.stage, one.failure) for one in life.attempts] == [(Stage.IMPORT, None), (Stage.MIGRATE, None)]
     assert [check.result.verdict for check in life.checks] == ["pass", "pass"]
     assert {one.stage for one in life.hashes} == {Stage.IMPORT, Stage.MIGRATE}
-    assert [(one.kind, one.text, one.actor) for one in life.decisions] == [("note", "laser was on", "tester@here")]
+    assert decisions(archive) == [("note", "laser was on")]
     assert life.events
     manifest = archive.manifest()
     assert [(entry.run, bool(entry.hashes), entry.waived) for entry in manifest] == [(1000, True, "")]

@@ -91,11 +91,9 @@ evidences = st.builds(
 )
 
 
-@given(evidences, times, st.booleans(), st.none() | texts, st.none() | texts)
-def test_every_evidence_has_a_state(
-    evidence: Evidence, now: datetime, ignored: bool, waived: str | None, forced: str | None
-) -> None:
-    run = run_of(evidence, Decided(waived, forced, ignored), now, SETTLING)
+@given(evidences, times, st.booleans(), st.none() | texts)
+def test_every_evidence_has_a_state(evidence: Evidence, now: datetime, ignored: bool, waived: str | None) -> None:
+    run = run_of(evidence, Decided(waived, ignored), now, SETTLING)
     assert run.state not in (RunState.IMPORTING, RunState.MIGRATING)
     assert run.marks.filesystem is not Mark.MISSING or not evidence.on_disk
     if ignored:
@@ -209,11 +207,6 @@ LIFE = [
 @pytest.mark.parametrize(("evidence", "state", "reason"), LIFE)
 def test_the_states_of_a_life(evidence: Evidence, state: RunState, reason: str) -> None:
     assert state_of(evidence, NOBODY, NOW, SETTLING) == (state, reason)
-
-
-def test_a_forced_run_waits_no_longer() -> None:
-    evidence = on_disk(record=record(1, ended=False))
-    assert state_of(evidence, Decided(forced="needed tonight"), NOW, SETTLING) == (RunState.NEW, "no stop time")
 
 
 def test_a_failure_is_marked_where_the_trouble_is() -> None:

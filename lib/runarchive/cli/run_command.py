@@ -11,20 +11,25 @@ from runarchive.cli.numbers import RUN
 from runarchive.cli.opening import failure_json, look, open_archive, run_json
 from runarchive.cli.output import emit, emit_json
 from runarchive.cli.runs_command import line
-from runarchive.errors import ExitCode
+from runarchive.errors import ExitCode, UsageError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the run number and --no-look."""
+    """Add the run number, --note and --no-look."""
     parser.add_argument("number", type=RUN, metavar="N", help="run number")
+    parser.add_argument("--note", metavar="TEXT", help="write a note to the run; kept with your name and the time")
     parser.add_argument("--no-look", action="store_true", help="tell what the ledger remembers, ask no store")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the life of a run."""
-    with open_archive(args) as archive:
+    """Print the life of a run, after writing the note to it."""
+    if args.note is not None and not args.note.strip():
+        raise UsageError("a note needs a text")
+    with open_archive(args, writes=args.note is not None) as archive:
         if not args.no_look:
             look(archive, [args.number])
+        if args.note is not None:
+            archive.note(args.number, args.note)
         life = archive.life(args.number)
     if args.json:
         emit_json(as_data(life))

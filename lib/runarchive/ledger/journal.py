@@ -84,8 +84,10 @@ class DecisionKind(StrEnum):
 
     WAIVE = "waive"
     UNWAIVE = "unwaive"
-    FORCE = "force"
     NOTE = "note"
+    FORCE = "force"
+    ADD = "add"
+    SUPERSEDE = "supersede"
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,13 +34,11 @@ class Memory:
             timedelta(hours=config.app.settle_hours), timedelta(seconds=config.app.quiet_seconds)
         )
         self._waived: dict[int, str] = {}
-        self._forced: dict[int, str] = {}
         self.read_decisions()
 
     def read_decisions(self) -> None:
         """Read again what people decided, in whichever process."""
         waived: dict[int, str] = {}
-        forced: dict[int, str] = {}
         for decision in self._ledger.decisions.all():
             if decision.run is None:
                 continue
@@ -48,13 +46,11 @@ class Memory:
                 waived[decision.run] = decision.reason
             elif decision.kind is DecisionKind.UNWAIVE:
                 waived.pop(decision.run, None)
-            elif decision.kind is DecisionKind.FORCE:
-                forced[decision.run] = decision.reason
-        self._waived, self._forced = waived, forced
+        self._waived = waived
 
     def decided(self, run: int) -> Decided:
         """What people and the config decided about a run."""
-        return Decided(self._waived.get(run), self._forced.get(run), self._sources.ignores(run))
+        return Decided(self._waived.get(run), self._sources.ignores(run))
 
     def load(self, runs: Iterable[int]) -> dict[int, Evidence]:
         """The evidence of these runs; for one that is not known, none."""

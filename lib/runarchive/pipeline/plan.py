@@ -112,7 +112,12 @@ def planned(kind: JobKind, run: Run, evidence: Evidence, options: JobOptions, *,
     stages = [first]
     if first is Stage.IMPORT and Stage.MIGRATE in STAGES_OF[kind]:
         stages.append(Stage.MIGRATE)
-    return PlannedRun(run.run, run.state, tuple(stages), _why(run, evidence, first))
+    overruled = ""
+    if options.add or options.supersede or options.force:
+        plain = replace(options, add=False, supersede=False, force=False)
+        if next_stage(kind, run, evidence, plain, asked=asked) is None:
+            overruled = f"{run.state}: {run.reason}"
+    return PlannedRun(run.run, run.state, tuple(stages), _why(run, evidence, first), overruled)
 
 
 def _why(run: Run, evidence: Evidence, stage: Stage) -> str:

@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runarchive.config import Config
 from runarchive.errors import ArchiveError, Code
 from runarchive.ledger.jobs import this_actor
+from runarchive.ledger.journal import DecisionKind
 from runarchive.ledger.ledger import Ledger
 from runarchive.ledger.lock import LockWatch, WriterLock, lock_holder
 from runarchive.model import JobState, Run, RunState, Severity, Stage, Store
@@ -258,6 +258,7 @@ class Runner:
         count = len(plan.steps)
         tell(self._ledger, f"job {job}: {plan.kind} of {count} run{'s' if count != 1 else ''}", job=job)
         try:
+            self._record_decisions(plan)
             outcome = work.run()
         except BaseException as error:
             self._ended_badly(job, error)
@@ -268,6 +269,16 @@ class Runner:
         self._outcomes[job] = outcome
         self._tidy(plan, outcome)
         return outcome
+
+    def _record_decisions(self, plan: Plan) -> None:
+        """Runs that are taken only because a person said so are that person's decision, by name."""
+        for step in plan.steps:
+            if not step.overruled:
+                continue
+            kind = DecisionKind.FORCE if step.state is RunState.WAITING else DecisionKind.ADD
+            if step.stages[0] is Stage.MIGRATE:
+                kind = DecisionKind.SUPERSEDE
+            self._ledger.decisions.record(kind, step.run, step.overruled, this_actor())
 
     def _tidy(self, plan: Plan, outcome: Outcome) -> None:
         """What has to be done when a job ended; nothing here can undo what the job did."""
@@ -330,22 +341,9 @@ class Runner:
         """Compare runs that a store lists and nobody compared yet, newest first; what cannot be read stays as it is."""
         if Store.ARTDAQDB in self._look.failures:
             return 0
-        from runarchive.pipeline.verify_stage import run_verify
-        from runarchive.pipeline.work import hop_hashes
+        from runarchive.pipeline.judge import judge
 
-        judged = 0
-        for run in self._ledger.evidence.doubtful(limit):
-            before = self._context.memory.evidence(run)
-            if before.in_hand is not None and self._ledger.jobs.running():
-                continue
-            try:
-                after, _ = run_verify(self._context, before)
-            except ArchiveError:
-                continue
-            self._context.memory.update([run], partial(_unless_changed, before, after))
-            self._ledger.history.record_hashes(hop_hashes(after))
-            judged += 1
-        return judged
+        return judge(self._context, self._ledger, limit)
 
     def paused_stores(self) -> set[Store]:
         """The stores for which a job of this process waits."""
@@ -394,8 +392,3 @@ class Runner:
         self.stop("closed")
         for thread in tuple(self._threads.values()):
             thread.join()
-
-
-def _unless_changed(before: Evidence, after: Evidence, now: Evidence) -> Evidence | None:
-    """The new evidence, unless a job changed the run meanwhile."""
-    return after if now == before else None

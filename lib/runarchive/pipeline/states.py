@@ -28,10 +28,9 @@ class Settling:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What people decided about a run: the reasons of a waiver and of a force, and whether the config ignores it."""
+    """What people decided about a run: the reason of a waiver, and whether the config ignores it."""
 
     waived: str | None = None
-    forced: str | None = None
     ignored: bool = False
 
 
@@ -98,14 +97,14 @@ def _is_older(evidence: Evidence) -> bool:
     return bool(hop is not None and blob is not None and hop.output and blob.input and hop.output != blob.input)
 
 
-def _not_imported(evidence: Evidence, decided: Decided, now: datetime, settling: Settling) -> tuple[RunState, str]:
+def _not_imported(evidence: Evidence, now: datetime, settling: Settling) -> tuple[RunState, str]:
     record = evidence.record
     if record is None:
         return RunState.NEW, "not read yet"
     if record.empty:
         return RunState.EMPTY, "empty directory"
     rest = waiting(record, now, settling)
-    if rest and decided.forced is None:
+    if rest:
         return RunState.WAITING, rest
     failed = evidence.failed
     if failed is not None and failed.stage is Stage.IMPORT:
@@ -137,9 +136,7 @@ _HOP_STATE: dict[HopVerdict, RunState] = {
 }
 
 
-def _in_artdaqdb(
-    evidence: Evidence, decided: Decided, now: datetime, settling: Settling
-) -> tuple[RunState, str] | None:
+def _in_artdaqdb(evidence: Evidence, now: datetime, settling: Settling) -> tuple[RunState, str] | None:
     """The state that artdaqDB's side decides, or None where the run is whole there and UconDB decides."""
     hop = evidence.import_hop
     failed = evidence.failed
@@ -147,7 +144,7 @@ def _in_artdaqdb(
         return RunState.FAILED, failure_text(evidence)
     if hop is None:
         rest = waiting(evidence.record, now, settling) if evidence.on_disk and evidence.record else ""
-        if rest and not evidence.ucondb and decided.forced is None:
+        if rest and not evidence.ucondb:
             return RunState.WAITING, rest
         names = configuration_names(evidence.artdaqdb)
         if len(names) > 1:
@@ -157,7 +154,7 @@ def _in_artdaqdb(
         return _HOP_STATE[hop.verdict], hop.reason
     if evidence.grown and evidence.record is not None and not evidence.record.empty:
         rest = waiting(evidence.record, now, settling)
-        if rest and decided.forced is None:
+        if rest:
             return RunState.WAITING, f"the record grew after its import; {rest}"
         if failed is not None and failed.stage is Stage.IMPORT and failed.record == evidence.record.fingerprint:
             return RunState.FAILED, failure_text(evidence)
@@ -198,9 +195,9 @@ def state_of(evidence: Evidence, decided: Decided, now: datetime, settling: Sett
     if decided.waived is not None:
         return RunState.WAIVED, decided.waived
     if evidence.artdaqdb:
-        return _in_artdaqdb(evidence, decided, now, settling) or _whole(evidence)
+        return _in_artdaqdb(evidence, now, settling) or _whole(evidence)
     if evidence.on_disk:
-        state, reason = _not_imported(evidence, decided, now, settling)
+        state, reason = _not_imported(evidence, now, settling)
         if state is RunState.EMPTY and evidence.ucondb:
             return RunState.ARCHIVED, "only in UconDB; its directory is empty"
         return state, reason

@@ -81,12 +81,16 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class PlannedRun:
-    """What a job would do with one run: the stages in their order, or none and the reason why not."""
+    """What a job would do with one run: the stages in their order, or none and the reason why not.
+
+    `overruled` is why it would have stayed, had a person not said `add`, `supersede` or `force`; else empty.
+    """
 
     run: int
     state: RunState
     stages: tuple[Stage, ...]
     reason: str
+    overruled: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +234,7 @@ class HopHash:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a person decided about a run: waive, note or force, with who, when and why."""
+    """What a person decided about a run: waive, unwaive, note, force, add or supersede; who, when and why."""
 
     kind: str
     text: str
