@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -40,6 +41,9 @@ def test_a_run_without_stop_waits_and_is_archived_when_it_is_old(site: Site, arc
     site.age(1000, hours=2)
     found = looked_at(archive)
     assert (found.state, found.reason) == (RunState.WAITING, "no stop, 2 h")
+    newest = (site.records / "1000" / "metadata.txt").stat().st_mtime
+    until = datetime.fromtimestamp(newest + 24 * 3600, UTC)
+    assert f"from {until:%Y-%m-%d %H:%M} UTC on" in archive.explain(1000).by_itself
     assert archive.run_job(JobKind.ARCHIVE).runs == ()
     [held] = archive.plan(JobKind.IMPORT, [1000]).held
     assert (held.run, held.reason) == (1000, "waits: no stop, 2 h")

@@ -11,9 +11,10 @@ from runarchive.ledger.history import Outcome as AttemptOutcome
 from runarchive.ledger.ledger import Ledger
 from runarchive.model import TROUBLED_STATES, Failure, Mark, Phase, Run, RunState, Stage, Store
 from runarchive.pipeline.asked import Asked
-from runarchive.pipeline.evidence import Evidence, HopEvidence, configuration_names
+from runarchive.pipeline.evidence import Evidence, HopEvidence, RecordFacts, configuration_names
 from runarchive.pipeline.memory import Memory
 from runarchive.pipeline.plan import takes_ours
+from runarchive.pipeline.states import Settling
 from runarchive.pipeline.views import (
     Attempt,
     CheckRecord,
@@ -194,7 +195,7 @@ def explain_run(ledger: Ledger, memory: Memory, asked: Asked, number: int) -> Ex
         failure = evidence.failed.failure
         times = evidence.failed.attempts
         why.append(f"{evidence.failed.stage} failed {times} times: {failure.message}; {failure.hint}")
-    return Explanation(run, tuple(why), exits_of(run, evidence), _by_itself(run, evidence))
+    return Explanation(run, tuple(why), exits_of(run, evidence), _by_itself(run, evidence, memory.settling))
 
 
 def exits_of(run: Run, evidence: Evidence) -> tuple[Exit, ...]:
@@ -228,7 +229,7 @@ def exits_of(run: Run, evidence: Evidence) -> tuple[Exit, ...]:
         case RunState.IGNORED:
             return (Exit("take it out of ignore_runs", "edit source_files.ignore_runs in the config", ""),)
         case RunState.EMPTY:
-            return (Exit("fill or remove its directory", "", ""),)
+            return (Exit("fill or remove its directory", "", ""), waive)
     return ()
 
 
@@ -248,12 +249,22 @@ def _exits_of_conflict(run: Run) -> tuple[Exit, ...]:
     return (Exit("write ours beside it into artdaqDB", f"tui-archiver import {number} --add", "add"),)
 
 
-def _by_itself(run: Run, evidence: Evidence) -> str:
+def _rests_until(record: RecordFacts | None, settling: Settling) -> str:
+    """Until when a WAITING run waits, if nobody touches its record."""
+    if record is None:
+        return "it is imported once its record is quiet"
+    newest = datetime.fromtimestamp(record.newest_mtime_ns / 1e9, UTC)
+    if record.ended:
+        return f"it is imported from {newest + settling.quiet:%Y-%m-%d %H:%M:%S} UTC on, if no file changes until then"
+    return f"it is imported with its stop time, or without one from {newest + settling.settle:%Y-%m-%d %H:%M} UTC on"
+
+
+def _by_itself(run: Run, evidence: Evidence, settling: Settling) -> str:
     match run.state:
         case RunState.NEW | RunState.IMPORTING:
             return "the next import takes it"
         case RunState.WAITING:
-            return "it is imported once it has a stop time and is quiet, or is old enough"
+            return _rests_until(evidence.record, settling)
         case RunState.IMPORTED | RunState.ORPHAN | RunState.MIGRATING:
             return "the next migration takes it"
         case RunState.PARTIAL if evidence.on_disk:
