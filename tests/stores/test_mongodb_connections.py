@@ -6,6 +6,8 @@ import contextlib
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -358,3 +360,17 @@ def test_the_time_to_find_a_server_is_the_uris_and_not_a_whole_calls() -> None:
         error = failure(f"mongodb://127.0.0.1:{closed.getsockname()[1]}/db?serverSelectionTimeoutMS=200", timeout=300)
         assert time.monotonic() - before < 60
     assert error.code is Code.CONNECTION_REFUSED
+
+
+def test_a_process_does_not_wait_for_threads_of_the_driver_that_sleep(mongodb_database: str) -> None:
+    program = (
+        "import sys\n"
+        "from pymongo.periodic_executor import PeriodicExecutor\n"
+        "from runarchive.artdaqdb.mongodb import MongoDB\n"
+        "store = MongoDB(sys.argv[1])\n"
+        "store.ping()\n"
+        "store.close()\n"
+        "PeriodicExecutor.join = lambda *_: print('waits')\n"
+    )
+    command = [sys.executable, "-c", program, mongodb_database]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == ""
