@@ -297,6 +297,10 @@ class FilesystemDB(DatabaseDirectory):
         indexes = (f"{name}/{INDEX_FILE} is {found.kind}: {found.reason}; {mend}" for name, found in broken)
         return (*indexes, *self.unplaced())
 
+    def advice(self) -> tuple[str, ...]:
+        """Nothing: the index in memory finds each run."""
+        return ()
+
     def unplaced(self) -> tuple[str, ...]:
         """The unreadable documents of collections whose index cannot be used."""
         with self._mutex:

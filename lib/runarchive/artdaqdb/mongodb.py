@@ -22,7 +22,7 @@ from pymongo.synchronous import monitor
 from runarchive.artdaqdb import bson_records, mongodb_listing
 from runarchive.artdaqdb.content_cache import ContentCache
 from runarchive.artdaqdb.documents import UnreadPairs, known_text, now, record_id, stored
-from runarchive.artdaqdb.mongodb_care import inspect, make_site_indexes, validate
+from runarchive.artdaqdb.mongodb_care import inspect, make_site_indexes, slow_collections, validate
 from runarchive.artdaqdb.mongodb_encode import content_digest, encode_new, known_record
 from runarchive.artdaqdb.mongodb_errors import told, usable_uri
 from runarchive.artdaqdb.mongodb_uri import client_options, parse_uri
@@ -64,6 +64,7 @@ class MongoDB:
         self._timeout = timeout
         self._client: MongoClient[RawBSONDocument] | None = None
         self._has_metadata = False
+        self._advice: tuple[str, ...] = ()
         self._lock = threading.Lock()
 
     @property
@@ -157,7 +158,9 @@ class MongoDB:
         """From the server's own counts of writes; None where it does not keep or show them."""
         names = self._names()
         with self._told(Phase.LIST):
-            return mongodb_listing.change_token(self._plain, names)
+            counted = mongodb_listing.statistics(self._plain, names)
+            self._advice = tuple(slow_collections(self._plain, counted or {}))
+            return mongodb_listing.change_token(self._plain, counted)
 
     @repeated
     def documents(self, configuration: str) -> tuple[StoredDocument, ...]:
@@ -267,6 +270,10 @@ class MongoDB:
     def damage(self) -> tuple[str, ...]:
         """Nothing: a server that answers keeps its own indexes."""
         return ()
+
+    def advice(self) -> tuple[str, ...]:
+        """The large collections without the index by which a run is found."""
+        return self._advice
 
     def unplaced(self) -> tuple[str, ...]:
         """Nothing: the server finds each document by its names."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from runarchive.artdaqdb.mongodb_listing import PlainDatabase
@@ -17,6 +17,9 @@ SITE_INDEXES = {
     "version": "idx_version",
 }
 """The single-field indexes that sites make beside the database, under the names they give them."""
+
+MANY_DOCUMENTS = 10_000
+"""In so many documents, about two hundred runs, finding one run without an index takes as long as storing it."""
 
 _ARRAYS = ("configurations", "entities", "runs")
 
@@ -71,6 +74,21 @@ def _index_keys(database: PlainDatabase, collection: str) -> dict[str, list[str]
 def _missing_indexes(database: PlainDatabase, collection: str) -> list[str]:
     single = [fields for fields in _index_keys(database, collection).values() if len(fields) == 1]
     return [field for field in SITE_INDEXES if [field] not in single]
+
+
+def slow_collections(database: PlainDatabase, counted: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """A sentence for each large collection without an index of configuration names, from `mongodb_listing.statistics`.
+
+    The server is asked only about one where the index does not have its usual name.
+    """
+    by_name = "configurations.name"
+    for collection, stats in counted.items():
+        count = stats.get("count", 0)
+        if count < MANY_DOCUMENTS or SITE_INDEXES[by_name] in stats.get("indexSizes", {}):
+            continue
+        if by_name in _missing_indexes(database, collection):
+            why = f"{collection} in MongoDB has {count} documents and no index of {by_name}"
+            yield f"{why}: each look at one run reads them all; `tui-archiver artdaqdb reindex` makes the index"
 
 
 def inspect(database: PlainDatabase, collections: Iterable[str], uri: str) -> Iterator[Finding]:

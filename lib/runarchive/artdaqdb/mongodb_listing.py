@@ -118,14 +118,24 @@ def configurations_of(database: PlainDatabase, collections: Iterable[str], run: 
     return tuple(sorted(found))
 
 
-def change_token(database: PlainDatabase, collections: Iterable[str]) -> str | None:
-    """A text that changes with every write: which server process answers, and its own counts for each collection.
+def statistics(database: PlainDatabase, collections: Iterable[str]) -> dict[str, Mapping[str, Any]] | None:
+    """What the server counts of each collection; None where it does not show that."""
+    try:
+        return {name: database.command("collStats", name) for name in sorted(collections)}
+    except OperationFailure:
+        return None
+
+
+def change_token(database: PlainDatabase, counted: Mapping[str, Mapping[str, Any]] | None) -> str | None:
+    """A text that changes with every write: which server process answers, and its `statistics` of each collection.
 
     The counts of writes begin anew with the process, so the process is part of the token. A transaction counts its
     writes before they can be seen; a replica set, where alone there are transactions, adds the time of its last write,
     which also moves by itself every ten seconds. None where any of it is not to be had: a cluster, another storage
     engine, missing rights.
     """
+    if counted is None:
+        return None
     hello = database.client.admin.command("hello")
     process = hello.get("topologyVersion", {}).get("processId")
     if process is None or hello.get("msg") == "isdbgrid":
@@ -133,11 +143,7 @@ def change_token(database: PlainDatabase, collections: Iterable[str]) -> str | N
     rows: list[object] = [str(process)]
     if "setName" in hello:
         rows.append(str(hello.get("lastWrite", {}).get("opTime")))
-    for name in sorted(collections):
-        try:
-            stats = database.command("collStats", name)
-        except OperationFailure:
-            return None
+    for name, stats in counted.items():
         writes = stats.get("wiredTiger", {}).get("cursor", {})
         if any(count not in writes for count in _WRITE_COUNTS):
             return None

@@ -152,6 +152,9 @@ class ArtdaqStore(Protocol):
     def damage(self) -> tuple[str, ...]:
         """What the last listing stumbled over, a sentence each with the step that mends it; nothing is read for it."""
 
+    def advice(self) -> tuple[str, ...]:
+        """What makes this store slow, as far as the last `change_token` saw it, a sentence each with the step."""
+
     def unplaced(self) -> tuple[str, ...]:
         """Of the last listing, a sentence for each document that cannot be read and may belong to any configuration."""
 

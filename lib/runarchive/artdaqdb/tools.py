@@ -106,6 +106,10 @@ class ToolsStore:
         """As the database itself tells it."""
         return self._direct.damage()
 
+    def advice(self) -> tuple[str, ...]:
+        """As the database itself tells it."""
+        return self._direct.advice()
+
     def unplaced(self) -> tuple[str, ...]:
         """As the database itself tells it."""
         return self._direct.unplaced()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -116,7 +116,7 @@ class Look:
         began = time.monotonic()
         try:
             message = look()
-            damage = self._damage(store)
+            damage, advice = self._damage(store), self._advice(store)
         except ArchiveError as error:
             self.failures[store] = error
             self.health[store] = Health(store, False, None, error.message, self._memory.clock())
@@ -125,7 +125,8 @@ class Look:
             return
         self.failures.pop(store, None)
         self.asked.remember(store)
-        self.health[store] = Health(store, True, time.monotonic() - began, message, self._memory.clock(), damage=damage)
+        latency, wrong = time.monotonic() - began, (*damage, *advice)
+        self.health[store] = Health(store, True, latency, message, self._memory.clock(), damage=wrong)
         if not self._ledger.read_only:
             for sentence in sorted(set(damage) - set(before.damage)):
                 self._ledger.events.record(sentence, severity=Severity.WARNING)
@@ -140,6 +141,23 @@ class Look:
             return (f"{doubt}: {IF_ARCHIVE_IS_NEW}",) if doubt else ()
         return ()
 
+    def _advice(self, store: Store) -> tuple[str, ...]:
+        if store is not Store.ARTDAQDB:
+            return ()
+        advice = self._stores.artdaqdb.advice()
+        self._tell_once("advice", advice)
+        return advice
+
+    def _tell_once(self, what: str, sentences: Sequence[str]) -> None:
+        """Make events of these sentences, unless the last look of any process at this archive found the same."""
+        token = json.dumps(sentences)
+        before = self._ledger.listings.get(what)
+        if self._ledger.read_only or (before.token if before else "[]") == token:
+            return
+        self._ledger.listings.put(what, token, b"")
+        for sentence in sentences:
+            self._ledger.events.record(sentence, severity=Severity.WARNING)
+
     def _see_directory(self, now: dict[int, Listed]) -> str:
         scan = scan_records(self._stores.records)
         _set_column(now, 0, dict.fromkeys(scan.runs, True), False)
@@ -148,16 +166,10 @@ class Look:
 
     def _report_oddities(self, oddities: tuple[tuple[str, str], ...]) -> None:
         shown = [(name, reason) for name, reason in oddities if not name.startswith(".")]
-        token = json.dumps(shown)
-        before = self._ledger.listings.get("oddities")
-        if self._ledger.read_only or (before.token if before else "[]") == token:
-            return
-        self._ledger.listings.put("oddities", token, b"")
         told = [f"{name!r} in the records directory: {reason}" for name, reason in shown[:_ODDITIES_TOLD]]
         if len(shown) > _ODDITIES_TOLD:
             told.append(f"{len(shown) - _ODDITIES_TOLD} more names in the records directory are no runs")
-        for sentence in told:
-            self._ledger.events.record(sentence, severity=Severity.WARNING)
+        self._tell_once("oddities", told)
 
     def _see_artdaqdb(self, table: ListedTable, *, full: bool) -> str:
         store = self._stores.artdaqdb
