@@ -128,7 +128,7 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
         self.news.hear(event for event in events if self.now() - event.at < FRESH)
         self.loaded = True
         if not self.memory.history and not events:
-            greeting = "? explains every key; v marks a range, i imports it; :archive does all"
+            greeting = "? explains every key; v marks a range, a archives what is marked"
             self.news.hear([Event(0, self.now(), Severity.INFO, greeting)])
         self._catch_up()
         seconds = 1.0 if self.options.low_bandwidth else POLL_SECONDS
@@ -232,13 +232,20 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
 
         self.fetcher.fetch(key, call, then)
 
-    def effect(self, words: str, call: Callable[[], Any], done: Callable[[Any], None]) -> None:
+    def effect(
+        self,
+        words: str,
+        call: Callable[[], Any],
+        done: Callable[[Any], None],
+        result: Callable[[Any], str] = lambda _: "done",
+    ) -> None:
         """Do something that writes, in a thread, and keep it in the command log with how it went."""
         entry = Call(self.now(), words)
         self.command_log.append(entry)
 
         def then(value: Any, error: Exception | None) -> None:
-            entry.result = "done" if error is None else str(error)
+            entry.failed = error is not None
+            entry.result = result(value) if error is None else str(error)
             if error is None:
                 done(value)
             else:
@@ -246,16 +253,16 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
 
         self.fetcher.fetch(f"effect.{id(entry)}", call, then)
 
-    def say(self, text: str, severity: str = "info") -> None:
-        """The console's own words, on the event line of the screen in sight."""
-        self.news.say(Event(0, self.now(), Severity(severity), text))
+    def say(self, text: str, severity: str = "info", *, passing: bool = False) -> None:
+        """The console's own words, on the event line of the screen in sight; `passing`: until something happens."""
+        self.news.say(Event(0, self.now(), Severity(severity), text), passing=passing)
         for screen in self._console_screens():
             screen.show_frame()
 
     def say_error(self, error: Exception) -> None:
         """A failure as one sentence with the next step."""
         if isinstance(error, ArchiveError):
-            self.say(f"{error.message}" + (f"; {error.hint}" if error.hint else ""), "error")
+            self.say("; ".join(part for part in (error.message.removesuffix("."), error.hint) if part), "error")
         else:
             self.log.error(repr(error))
             self.say(f"{type(error).__name__}: {error}", "error")

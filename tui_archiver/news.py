@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from runarchive.model import Event, Severity
 
+LOUD = (Severity.WARNING, Severity.ERROR)
 READ_SECONDS = 6.0
 """How long the console's own words stand before an event may take their place."""
 
@@ -31,13 +32,15 @@ class News:
         """What is to be read now."""
         return self._own if self._own_is_last or self.is_own else self._heard
 
-    def say(self, words: Event) -> None:
-        """The console has something to say itself."""
+    def say(self, words: Event, *, passing: bool = False) -> None:
+        """The console has something to say itself; what is `passing` gives way to the first event."""
         self._own, self._own_is_last = words, True
-        self._own_until = self._clock() + READ_SECONDS
+        self._own_until = self._clock() + (0.0 if passing else READ_SECONDS)
 
     def hear(self, events: Iterable[Event]) -> None:
-        """Events came; the last one that is more than detail is news."""
+        """Events came; the last one that is more than detail is news, and trouble at once."""
         for event in events:
             if event.severity is not Severity.DEBUG:
                 self._heard, self._own_is_last = event, False
+            if event.severity in LOUD and (self._own is None or self._own.severity not in LOUD):
+                self._own_until = self._clock()

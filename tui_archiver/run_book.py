@@ -165,6 +165,14 @@ class RunBook:
         run = self.shown(cursor)
         return () if run is None else (run.run,)
 
+    def hidden_marks(self) -> int:
+        """How many marked runs the view does not show."""
+        view = self.view
+        if not view.faults_only and not view.filter.words:
+            return 0
+        marked = [run for number in self.marked if (run := self.get(number)) is not None]
+        return len(marked) - len(derive(marked, view))
+
     def toggle(self, line: int) -> None:
         """Mark the run on this line, or take its mark away."""
         run = self.shown(line)

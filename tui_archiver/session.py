@@ -27,3 +27,4 @@ class Call:
     at: datetime
     words: str
     result: str = "…"
+    failed: bool = False

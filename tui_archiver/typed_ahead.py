@@ -27,10 +27,12 @@ class TypedAheadApp(App[int], inherit_bindings=False):
     """Whether the key that ends the line was acted on."""
     _answer: str | None = None
     """What was typed to a question that is on its way, enter as a line feed; None: no question is."""
+    _heard: Callable[[str], None] = staticmethod(lambda key: None)
+    """Hears each key that was kept for that question, and the escape that gives it up."""
 
-    def expect_question(self) -> None:
+    def expect_question(self, heard: Callable[[str], None]) -> None:
         """A question is being made: a count typed meanwhile is its answer, not the name of a screen."""
-        self._answer = ""
+        self._answer, self._heard = "", heard
 
     @property
     def question_expected(self) -> bool:
@@ -62,9 +64,11 @@ class TypedAheadApp(App[int], inherit_bindings=False):
                 return
             if self._answer is not None and (event.key in ANSWERS or event.key.isdecimal()):
                 self._answer += "\n" if event.key == "enter" else event.key
+                self._heard(event.key)
                 return
             if self._answer is not None and event.key == "escape":
                 self.drop_question()
+                self._heard(event.key)
                 return
             screen = self.screen_stack[-1] if self.screen_stack else None
             if isinstance(screen, AskingScreen) and screen.asks_for_text and event.key in WAITED_FOR:

@@ -4,39 +4,59 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from runarchive.archive import Archive, JobOptions, LockHolder, Plan
+from runarchive.archive import Archive, Explanation, JobOptions, LockHolder, Plan
 from runarchive.errors import ArchiveError
-from runarchive.model import Job, JobState
+from runarchive.model import Job, JobState, RunState, Stage, Store
 from tui_archiver.format import ranges
 from tui_archiver.screens.base import NOT_ARMED
 from tui_archiver.screens.dialogs import ConfirmScreen, PromptScreen, TextScreen
-from tui_archiver.widgets.bars import ACTIVE
+from tui_archiver.ways import way_lines
+from tui_archiver.widgets.bars import ACTIVE, STORE_NAMES
 
 if TYPE_CHECKING:
     from tui_archiver.app import ConsoleApp
 
+STORES_OF = {
+    Stage.IMPORT: frozenset({Store.FILESYSTEM, Store.ARTDAQDB}),
+    Stage.MIGRATE: frozenset({Store.ARTDAQDB, Store.UCONDB}),
+    Stage.VERIFY: frozenset(Store),
+}
 GLANCED_RUNS = 1000
 """Up to how many named runs have their directories seen again before a plan, archived ones too."""
 NAMED_RUNS = 40
 """How many runs a confirmation lists one by one; above, as ranges alone."""
 
 
-def propose(app: ConsoleApp, kind: str, runs: Sequence[int] | None, options: JobOptions | None = None) -> None:
-    """Find out what a job would do with these runs (None: all that is due), ask, and start it."""
+class Proposal(NamedTuple):
+    """What a job would do; `told` is why the only run asked for stays as it is, and what would change that."""
+
+    plan: Plan
+    told: Explanation | None
+
+
+def propose(
+    app: ConsoleApp, kind: str, runs: Sequence[int] | None, options: JobOptions | None = None, note: str = ""
+) -> None:
+    """Find out what a job would do with these runs (None: all that is due), ask, and start it.
+
+    `note` is what a person should know of the runs that were chosen.
+    """
     if kind != "verify" and not app.armed:
         app.say(f"{kind}: {NOT_ARMED}", "warning")
         return
     wish = options or JobOptions()
 
-    def planned(plan: Plan) -> None:
+    def planned(proposal: Proposal) -> None:
+        plan = proposal.plan
         if not app.question_expected:
-            app.say(f"{kind}: not done")
             return
         if not plan.steps:
             app.drop_question()
-            app.push_screen(TextScreen(f"Nothing to {kind}", held_lines(plan) or ["No run is due."]))
+            app.say(f"{kind}: nothing to do")
+            lines = [*held_lines(plan), *next_steps(app, proposal)] or ["No run is due."]
+            app.push_screen(TextScreen(f"Nothing to {kind}", [*([note] if note else []), *lines]))
             return
 
         def answered(yes: bool | None) -> None:
@@ -45,21 +65,45 @@ def propose(app: ConsoleApp, kind: str, runs: Sequence[int] | None, options: Job
             else:
                 app.say(f"{kind}: not done")
 
-        app.put_question(ConfirmScreen(*confirmation(kind, plan, wish), count=len(plan.steps)), answered)
+        title, lines = confirmation(kind, plan, wish)
+        lines = [*([note] if note else []), *stores_in_the_way(app, plan), *lines]
+        app.put_question(ConfirmScreen(title, lines, count=len(plan.steps)), answered)
 
-    app.say(f"{kind}: finding out what there is to do {app.glyphs.ellipsis}")
-    app.expect_question()
+    def heard(key: str) -> None:
+        if key == "escape":
+            app.say(f"{kind}: not done")
+        else:
+            app.say(f"{kind}: the question is still on its way, a store is slow to answer; escape gives it up")
+
+    app.say(f"{kind}: finding out what there is to do {app.glyphs.ellipsis} (escape gives it up)", passing=True)
+    app.expect_question(heard)
     app.ask(f"plan.{kind}", lambda: _plan(app.archive, kind, runs, wish), planned, app.drop_question)
 
 
-def _plan(archive: Archive, kind: str, runs: Sequence[int] | None, wish: JobOptions) -> Plan:
+def _plan(archive: Archive, kind: str, runs: Sequence[int] | None, wish: JobOptions) -> Proposal:
     """The plan after the last look and a glance at the named runs; where that look failed, after a new one."""
     if runs is not None and len(runs) <= GLANCED_RUNS:
         archive.glance_at(runs)
     try:
-        return archive.plan(kind, runs, replace(wish, refresh=False))
+        plan = archive.plan(kind, runs, replace(wish, refresh=False))
     except ArchiveError:
-        return archive.plan(kind, runs, wish)
+        plan = archive.plan(kind, runs, wish)
+    stays = plan.held[0].run if len(plan.held) == 1 and not plan.steps else None
+    return Proposal(plan, None if stays is None else archive.explain(stays))
+
+
+def next_steps(app: ConsoleApp, proposal: Proposal) -> list[str]:
+    """What can be done with runs that stay as they are: of one run each way, of several where to find it."""
+    if proposal.told is not None:
+        return ["", *way_lines(proposal.told, "runs", app.keymap)]
+    return ["", "Enter on a run says what can be done with it."] if proposal.plan.held else []
+
+
+def stores_in_the_way(app: ConsoleApp, plan: Plan) -> list[str]:
+    """Which stores that the plan needs did not answer when they were last asked."""
+    needed = {store for step in plan.steps for stage in step.stages for store in STORES_OF[stage]}
+    silent = [store for store in Store if store in needed and (seen := app.health.get(store)) and seen.ok is False]
+    return [f"{STORE_NAMES[store]} is out of reach: what needs it waits until it answers." for store in silent]
 
 
 def begin(app: ConsoleApp, kind: str, runs: Sequence[int], options: JobOptions) -> None:
@@ -68,7 +112,10 @@ def begin(app: ConsoleApp, kind: str, runs: Sequence[int], options: JobOptions) 
     app.effect(
         call,
         lambda: app.archive.start(kind, runs, options),
-        lambda job: app.say(f"{kind}: job {job} started on {len(runs)} run{'' if len(runs) == 1 else 's'}"),
+        lambda job: app.say(
+            f"{kind}: job {job} started on {len(runs)} run{'' if len(runs) == 1 else 's'}", passing=True
+        ),
+        lambda job: f"job {job}",
     )
 
 
@@ -144,6 +191,9 @@ def cancel(app: ConsoleApp, job: Job) -> None:
 
 def decide(app: ConsoleApp, what: str, runs: Sequence[int]) -> None:
     """Waive runs, take waivers back or note something on them, after asking for the text."""
+    if what == "waive" and runs and all((run := app.book.get(n)) and run.state is RunState.WAIVED for n in runs):
+        app.say(f"waive: waived already; `:waive {ranges(runs, 4)} --undo` takes it back", "warning")
+        return
     if not runs:
         return
     named = ranges(runs, 4)
@@ -183,12 +233,14 @@ def break_lock(app: ConsoleApp, holder: LockHolder) -> None:
     lines = [f"{holder.owner} (pid {holder.pid} on {holder.host}) holds it."]
     if holder.job is not None:
         lines.append(f"Its job {holder.job.job}: {holder.job.kind} {holder.job.done}/{holder.job.total}")
-    if not holder.stuck:
+    if holder.job is None:
+        lines.append("No job of it is known here: look what that process is before its lock is taken.")
+    elif not holder.stuck:
         lines.append("It does not look stuck: its job makes progress.")
     app.push_screen(
         ConfirmScreen("Break the lock?", lines, word="break"),
         lambda yes: (
-            app.effect("locks break", app.archive.break_lock, lambda _: app.say("the lock is broken"))
+            app.effect("locks break", app.archive.break_lock, lambda _: app.say("the lock is free: a job can start"))
             if yes
             else app.say("the lock stays")
         ),

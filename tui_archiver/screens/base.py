@@ -11,8 +11,10 @@ from textual.screen import Screen
 
 from runarchive.archive import Archive, Changes
 from runarchive.keymap import EVERYWHERE, Key
+from runarchive.model import Event, JobState, Severity
 from tui_archiver.format import wrapped
 from tui_archiver.keys import BY_ID
+from tui_archiver.news import LOUD
 from tui_archiver.run_book import Applied
 from tui_archiver.widgets.bars import EventLine, Hint, HintBar, JobLine, TitleBar
 from tui_archiver.widgets.paint import COMPONENT_CLASSES
@@ -111,9 +113,21 @@ class ConsoleScreen(Screen[None]):
         title = self.query_one("#title", TitleBar)
         title.tell(app.archive.name, app.armed, app.health, app.holder, app.now(), warning)
         self.query_one("#job", JobLine).tell(app.jobs.values())
-        self.query_one("#event", EventLine).tell(app.news.newest, own=app.news.is_own)
+        self.query_one("#event", EventLine).tell(self._news(), own=app.news.is_own)
         self.set_class(app.news.is_own, "-spoken")
         self.show_hints()
+
+    def _news(self) -> Event | None:
+        """What the event line says: what just happened, but why a job stands still for as long as it does."""
+        app = self.console_app
+        newest = app.news.newest
+        if newest is None or app.news.is_own or newest.severity in LOUD:
+            return newest
+        stands = [job for job in app.jobs.values() if job.state is JobState.PAUSED and job.message]
+        if not stands:
+            return newest
+        job = max(stands, key=lambda job: job.job)
+        return Event(0, newest.at, Severity.WARNING, f"job {job.job} waits: {job.message}")
 
     def show_hints(self) -> None:
         """Fill the key lines; keys that cannot act now are dim."""

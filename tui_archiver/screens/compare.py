@@ -19,6 +19,7 @@ from tui_archiver.keys import bindings
 from tui_archiver.run_book import Applied
 from tui_archiver.screens.base import ConsoleScreen, Export, styles_path
 from tui_archiver.screens.dialogs import PromptScreen, TextScreen
+from tui_archiver.ways import way_lines
 from tui_archiver.widgets.bars import STORE_NAMES, OneLine
 from tui_archiver.widgets.diff_view import DiffView
 from tui_archiver.widgets.line_view import LineView
@@ -319,7 +320,9 @@ class CompareScreen(ConsoleScreen):
             self.fetch("explain", lambda: self.archive.explain(run), self._explained)
 
     def _explained(self, told: Explanation) -> None:
-        lines = [*told.why, "", *(f"{way.command}: {way.what}" for way in told.exits), "", told.by_itself]
+        others = tuple(way for way in told.exits if way.action != self.scope)
+        ways = way_lines(replace(told, exits=others), self.scope, self.console_app.keymap)
+        lines = [*told.why, "", *ways]
         self.app.push_screen(TextScreen(f"Run {told.run.run} is {told.run.state.value}", lines))
 
     def on_resize(self) -> None:

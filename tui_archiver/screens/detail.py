@@ -7,20 +7,19 @@ from typing import NamedTuple
 
 from textual.app import ComposeResult
 
-from runarchive.archive import Changes, Comparison, Exit, Explanation, RunLife
+from runarchive.archive import Changes, Comparison, Explanation, RunLife
 from runarchive.errors import ArchiveError
 from runarchive.model import Store, Verdict
 from tui_archiver import work
 from tui_archiver.format import duration, size_text
-from tui_archiver.keys import BY_ID, bindings
+from tui_archiver.keys import bindings
 from tui_archiver.run_book import Applied
 from tui_archiver.screens.base import ConsoleScreen, Export, styles_path
+from tui_archiver.ways import way_in
 from tui_archiver.widgets.bars import SEVERITY_STYLE, STORE_NAMES
 from tui_archiver.widgets.paint import MARK_STYLE, STATE_STYLE, Piece
 from tui_archiver.widgets.piece_list import Line, PieceList, line
 
-COMMAND_NAMES = frozenset({"import", "migrate", "retry", "verify", "waive"})
-"""The commands of the command line that the `:` line takes too, options included."""
 VERDICT_STYLE = {Verdict.PASS: "good", Verdict.FAIL: "bad", Verdict.SKIP: "dim", Verdict.UNKNOWN: "warn"}
 
 
@@ -133,18 +132,10 @@ class DetailScreen(ConsoleScreen):
         if explanation.exits or explanation.by_itself:
             yield self._title("What can be done now")
         for way in explanation.exits:
-            key = glyphs.clean(self._way_in(way))
+            key = glyphs.clean(way_in(way, self.scope, self.console_app.keymap))
             yield line((f"   {key}{'  ' if key else ''}", "key"), glyphs.clean(way.what))
         if explanation.by_itself:
             yield line(f"   by itself: {glyphs.clean(explanation.by_itself)}")
-
-    def _way_in(self, way: Exit) -> str:
-        """How one does this here: by a key, by a `:` command, else by the command line."""
-        ident = f"detail.{way.action}"
-        if ident in BY_ID:
-            return self.console_app.keymap.name(ident)
-        command = way.command.removeprefix("tui-archiver ")
-        return f":{command}" if command.partition(" ")[0] in COMMAND_NAMES else way.command
 
     def _title(self, text: str) -> Line:
         return line((f" {text}", "header"))

@@ -118,7 +118,13 @@ class LogScreen(ConsoleScreen):
         app = self.console_app
         if self._commands:
             return [
-                LogLine(call.at, _loudness(call.result), None, f"{call.words}: {call.result}", "")
+                LogLine(
+                    call.at,
+                    Severity.ERROR if call.failed else Severity.INFO,
+                    None,
+                    f"{call.words}: {call.result}",
+                    "",
+                )
                 for call in app.command_log
             ]
         return [_event_line(event) for event in app.events]
@@ -224,10 +230,6 @@ class LogScreen(ConsoleScreen):
         """The line."""
         view = self.view
         return view.lines_shown[view.cursor].text if view.count else ""
-
-
-def _loudness(result: str) -> Severity:
-    return Severity.INFO if result in ("done", "…") else Severity.ERROR
 
 
 def _event_line(event: Event) -> LogLine:

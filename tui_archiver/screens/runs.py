@@ -25,6 +25,8 @@ from tui_archiver.widgets.bars import CoverageStrip, OneLine, count_line
 from tui_archiver.widgets.line_view import LineView
 from tui_archiver.widgets.run_table import RunTable
 
+COUNTED_MARKS = 1000
+"""Up to how many marks those out of sight are counted at each step of the cursor."""
 CALM_SECONDS = 1.0
 """How often at most a changing filter or sort order is derived anew."""
 
@@ -89,6 +91,7 @@ class RunsScreen(ConsoleScreen):
             len(book.order),
             len(book.rows),
             len(book.marked),
+            book.hidden_marks() if len(book.marked) <= COUNTED_MARKS else 0,
             " ".join(word for word, on in states if on),
             self.size.width or 80,
         )
@@ -235,7 +238,10 @@ class RunsScreen(ConsoleScreen):
 
     def action_work(self, kind: str) -> None:
         """Import, migrate, retry or verify the targets, after asking."""
-        work.propose(self.console_app, kind, self.targets())
+        app = self.console_app
+        hidden, key = app.book.hidden_marks(), app.keymap.name("runs.unmark")
+        note = f"Of the marked runs the filter does not show {hidden}; {key} takes every mark away." if hidden else ""
+        work.propose(app, kind, self.targets(), note=note)
 
     def action_cancel(self) -> None:
         """Cancel the job under way, one's own first."""

@@ -15,13 +15,16 @@ from runarchive.archive import Health, LockHolder
 from runarchive.model import Event, Job, JobState, Mark, Severity, Store
 from tui_archiver.coverage import Cover, Coverage
 from tui_archiver.format import age, clock, duration, wrapped
+from tui_archiver.news import LOUD
 from tui_archiver.widgets.paint import Glyphs, Painted, Piece, fit, length
 
 STORE_NAMES = {Store.FILESYSTEM: "fs", Store.ARTDAQDB: "artdaqdb", Store.UCONDB: "ucondb"}
 SHORT_NAMES = {Store.FILESYSTEM: "fs", Store.ARTDAQDB: "adb", Store.UCONDB: "ucon"}
 SHORTEST_HEALTH = len(" fs ?  adb ?  ucon ? ")
 SEVERITY_STYLE = {Severity.DEBUG: "dim", Severity.INFO: "", Severity.WARNING: "warn", Severity.ERROR: "bad"}
-LOUD = (Severity.WARNING, Severity.ERROR)
+LOUD_LINES = 3
+TALL = 20
+"""From so many lines on a screen has room for what trouble has to say: what it is, and the next step."""
 ACTIVE = frozenset({JobState.QUEUED, JobState.RUNNING, JobState.PAUSED, JobState.CANCELLING})
 
 
@@ -134,9 +137,9 @@ def job_pace(job: Job) -> str:
 
 
 class EventLine(OneLine):
-    """The newest event that a person should see, or what the console has to say itself; trouble may take two lines."""
+    """The newest event that a person should see, or what the console has to say itself; trouble may take more lines."""
 
-    _below: tuple[Piece, ...] = ()
+    _below: tuple[tuple[Piece, ...], ...] = ()
 
     def tell(self, event: Event | None, *, own: bool = False) -> None:
         """Show this event; what the console says itself stands out."""
@@ -146,17 +149,20 @@ class EventLine(OneLine):
         style = SEVERITY_STYLE[event.severity] or ("strong" if own else "")
         head: list[Piece] = [(f" {clock(event.at)} ", "dim"), (run, "strong")]
         room = (self.size.width or self.app.size.width) - length(head) - 1
-        lines = wrapped(self.glyphs.clean(message), room, 2 if event.severity in LOUD else 1) or [""]
+        most = LOUD_LINES if self.app.size.height >= TALL else 2
+        lines = wrapped(self.glyphs.clean(message, 2000), room, most if event.severity in LOUD else 1) or [""]
         self.show([*head, (lines[0], style)])
-        below = tuple((" " * length(head) + text, style) for text in lines[1:])
+        below = tuple(((" " * length(head) + text, style),) for text in lines[1:])
         if below != self._below:
             self._below = below
             self.styles.height = len(lines)
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """The first line, or the second."""
-        return super().render_line(y) if y == 0 else self.strip(self._below, self.size.width)
+        """The first line, or one of those below."""
+        if 0 < y <= len(self._below):
+            return self.strip(self._below[y - 1], self.size.width)
+        return super().render_line(y)
 
 
 def run_and_text(event: Event) -> tuple[str, str]:
@@ -264,10 +270,12 @@ COVER_STYLE = {
 }
 
 
-def count_line(glyphs: Glyphs, text: str, shown: int, known: int, marked: int, what: str, width: int) -> list[Piece]:
-    """The filter's line: what narrows the table, how much is left, how much is marked."""
+def count_line(
+    glyphs: Glyphs, text: str, shown: int, known: int, marked: int, hidden: int, what: str, width: int
+) -> list[Piece]:
+    """The filter's line: what narrows the table, how much is left, how much is marked, and of that out of sight."""
     counts = f"{shown:,} of {known:,}".replace(",", " ") if shown != known else f"{known:,} runs".replace(",", " ")
-    tail = counts + (f"   {marked} marked" if marked else "") + " "
+    tail = counts + (f"   {marked} marked" if marked else "") + (f", {hidden} not shown" if hidden else "") + " "
     room = max(0, width - len(tail) - 5 - len(what))
     said = fit(glyphs.clean(text), room) if text else fit("", room)
     return [(" / ", "key"), (said, "strong"), (f"{what}  ", "warn"), (tail, "dim")]

@@ -1,0 +1,168 @@
+"""What the console tells a shifter who does not know it: what is wrong, and the key that mends it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from runarchive.archive import Exit, Explanation, Health, LockHolder, Plan
+from runarchive.errors import ArchiveError, Code
+from runarchive.model import Event, Job, JobState, RunState, Severity, Store
+from tests.tui.console_help import console, press, press_only, runs_of, screen_text, type_line, until
+from tests.tui.stand_in import NOW, StandIn
+from tui_archiver.screens.dialogs import ConfirmScreen, TextScreen
+
+
+async def test_the_first_hint_is_whole_at_eighty_columns() -> None:
+    async with console() as (app, _):
+        assert app.news.newest is not None
+        assert app.news.newest.message in screen_text(app)
+
+
+@pytest.mark.parametrize("key", ["2", "y"])
+async def test_keys_kept_for_a_slow_question_are_no_dead_keys(key: str) -> None:
+    archive = StandIn()
+    planned = threading.Event()
+    plan = archive.plan
+    archive.plan = lambda *words: planned.wait(20) and plan(*words)  # type: ignore[assignment,method-assign]
+    async with console(archive) as (app, pilot):
+        await press_only(pilot, *["down"] * 4, "i")
+        assert "escape gives it up" in screen_text(app)
+        await press_only(pilot, key)
+        assert "the question is still on its way" in screen_text(app)
+        await press_only(pilot, "escape")
+        assert "import: not done" in screen_text(app)
+        planned.set()
+
+
+async def test_nothing_to_do_says_so_and_what_would_change_that() -> None:
+    archive = StandIn()
+    force = Exit("import it although it may still grow", "tui-archiver import 18199 --force", "")
+    waive = Exit("take it out of every plan", "tui-archiver waive 18199 --reason TEXT", "waive")
+    told = Explanation(archive.known[18199], (), (force, waive), "it is imported once it is quiet")
+    archive.explain = lambda run: told  # type: ignore[method-assign]
+    async with console(archive) as (app, pilot):
+        await press(pilot, "i")
+        assert isinstance(app.screen, TextScreen)
+        assert ":import 18199 --force  import it although it may still grow" in screen_text(app)
+        assert "w  take it out of every plan" in screen_text(app)
+        assert "by itself: it is imported once it is quiet" in screen_text(app)
+        await press(pilot, "escape")
+        assert "import: nothing to do" in screen_text(app), "and no longer that it is found out"
+
+
+async def test_of_several_runs_that_stay_it_says_where_the_ways_out_stand() -> None:
+    async with console() as (app, pilot):
+        app.book.marked.update(run.run for run in app.book.rows if run.state is RunState.WAITING)
+        await press(pilot, "i")
+        assert "Enter on a run says what can be done with it." in screen_text(app)
+
+
+async def test_marked_runs_that_the_filter_hides_are_counted_and_named_before_anything_is_done_to_them() -> None:
+    async with console() as (app, pilot):
+        app.book.marked.update((18195, 18187))
+        runs_of(app).set_filter("run:18195")
+        assert "2 marked, 1 not shown" in screen_text(app)
+        await press(pilot, "i")
+        assert isinstance(app.screen, ConfirmScreen)
+        assert "Of the marked runs the filter does not show 1; u takes every mark away." in screen_text(app)
+        await press(pilot, "n", "u")
+        assert not app.book.hidden_marks()
+        assert app.book.view.filter.text == "run:18195"
+
+
+async def test_a_question_names_the_store_that_is_out_of_reach() -> None:
+    archive = StandIn()
+    health = archive.health() | {Store.ARTDAQDB: Health(Store.ARTDAQDB, False, None, "refused", NOW)}
+    archive.health = lambda: health  # type: ignore[method-assign]
+    async with console(archive) as (app, pilot):
+        await press(pilot, *["down"] * 4, "i")
+        assert isinstance(app.screen, ConfirmScreen)
+        assert "artdaqdb is out of reach: what needs it waits until it answers." in screen_text(app)
+        assert "ucondb is out of reach" not in screen_text(app), "an import does not need it"
+
+
+async def test_the_command_log_names_the_job_that_a_key_started() -> None:
+    archive = StandIn()
+    async with console(archive) as (app, pilot):
+        await press(pilot, *["down"] * 4, "i", "y")
+        assert [(call.words, call.result, call.failed) for call in app.command_log] == [
+            ("import 18195", "job 1", False)
+        ]
+
+
+async def test_a_run_that_is_waived_is_not_waived_again() -> None:
+    archive = StandIn()
+    archive.known[18199] = replace(archive.known[18199], state=RunState.WAIVED, reason="laser")
+    async with console(archive) as (app, pilot):
+        await press(pilot, "w")
+        assert app.screen.is_modal is False
+        assert "`:waive 18199 --undo` takes it back" in screen_text(app)
+
+
+async def test_a_lock_that_no_known_job_holds_is_not_said_to_make_progress() -> None:
+    archive = StandIn()
+    archive.holder = LockHolder(4711, "root@evb01:4711", "evb01")
+    async with console(archive) as (app, pilot):
+        await until(pilot, lambda: app.holder)
+        await press(pilot, "colon")
+        await type_line(pilot, "unlock")
+        assert "No job of it is known here" in screen_text(app)
+        assert "makes progress" not in screen_text(app)
+        await type_line(pilot, "break")
+        assert "the lock is free" in screen_text(app)
+
+
+async def test_why_a_job_stands_still_is_told_on_every_screen_for_as_long_as_it_does() -> None:
+    archive = StandIn()
+    note = "migrate stands: the UconDB server cannot be reached"
+    job = Job(7, "archive", JobState.PAUSED, "cron@evb01:4711", 40, 12, started=NOW, message=note)
+    async with console(archive) as (app, pilot):
+        archive.push(job, Event(1, NOW, Severity.INFO, "18001 imported", 18001))
+        await until(pilot, lambda: 7 in app.jobs)
+        for key in ("1", "3", "0"):
+            await press(pilot, key)
+            assert f"job 7 waits: {note}" in screen_text(app)
+        archive.push(replace(job, state=JobState.RUNNING))
+        await until(pilot, lambda: app.jobs[7].state is JobState.RUNNING)
+        await until(pilot, lambda: "waits:" not in screen_text(app))
+
+
+async def test_the_next_step_of_a_failure_is_not_cut_off() -> None:
+    archive = StandIn()
+    async with console(archive) as (app, pilot):
+        archive.broken = ArchiveError(
+            Code.LOCK_HELD,
+            "Another process may be running. Lock file '/daq/archiver/.archiver.lock' is held. By cron@evb01:4711.",
+            hint="wait for the other job (`--wait S`), or see `tui-archiver locks`",
+        )
+        await press(pilot, *["down"] * 4, "i")
+        said = " ".join(screen_text(app).split())
+        assert "By cron@evb01:4711; wait for the other job (`--wait S`), or see `tui-archiver locks`" in said
+
+
+async def test_the_explanation_in_compare_names_what_one_can_type_here() -> None:
+    archive = StandIn()
+    ways = (
+        Exit("look at the difference", "tui-archiver compare 18199 --show-diff", "compare"),
+        Exit("write ours beside it", "tui-archiver import 18199 --add", ""),
+    )
+    told = Explanation(archive.known[18199], ("CONFLICT: two configurations",), ways, "nothing")
+    archive.explain = lambda run: told  # type: ignore[method-assign]
+    async with console(archive) as (app, pilot):
+        await press(pilot, "c", "enter")
+        assert ":import 18199 --add  write ours beside it" in screen_text(app)
+        assert "by itself: nothing" in screen_text(app)
+        assert "tui-archiver compare" not in screen_text(app), "one is there already"
+
+
+async def test_a_job_that_was_refused_stands_in_the_command_log_as_an_error() -> None:
+    archive = StandIn()
+    async with console(archive) as (app, pilot):
+        plan: Plan = archive.plan("import", (18195,))
+        archive.plan = lambda *words: plan  # type: ignore[method-assign]
+        archive.broken = ArchiveError(Code.LOCK_HELD, "the lock is held", hint="wait")
+        await press(pilot, *["down"] * 4, "i", "y")
+        assert [(call.result, call.failed) for call in app.command_log] == [("the lock is held", True)]
