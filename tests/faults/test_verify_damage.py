@@ -96,3 +96,18 @@ def test_a_store_out_of_reach_changes_no_verdict(tmp_path: Path) -> None:
         found = archive.run(run)
         assert found is not None
         assert (found.state, found.marks.ucondb) == (RunState.ARCHIVED, Mark.VERIFIED)
+
+
+def test_a_blob_that_vanished_is_named(tmp_path: Path) -> None:
+    site = Site(tmp_path / "site")
+    (run,) = site.make(1)
+    assert site.run().code == 0
+    with sqlite3.connect(site.root / "ucondb.sqlite") as database:
+        (table,) = database.execute("select name from sqlite_master where name like '%_versions'").fetchone()
+        database.execute(f'delete from "{table}"')
+    database.close()
+    with site.archive(writable=True) as archive:
+        (verified,) = archive.run_job(JobKind.VERIFY, [run], JobOptions(refresh=False)).runs
+        assert (verified.result, verified.state) == (RunResult.FAILED, RunState.IMPORTED)
+        assert verified.failure is not None
+        assert verified.failure.message == "artdaqDB to UconDB: UconDB does not hold it"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from runarchive.archive import Archive, JobKind, JobOptions, RunResult
 from runarchive.artdaqdb.store import NewDocument, open_store
+from runarchive.errors import Code
 from runarchive.model import Mark, RunState, Severity, Stage, Verdict
 from tests.archiver_site import Site, looked_at
 
@@ -31,6 +32,14 @@ def test_a_blob_of_somebody_else_is_a_conflict_and_stays(site: Site, archive: Ar
         client.put(1000, b"not ours\n")
         outcome = archive.run_job(JobKind.ARCHIVE)
         assert [(run.state, run.result) for run in outcome.runs] == [(RunState.CONFLICT, RunResult.FAILED)]
+        assert [(one.stage, one.failure and one.failure.code) for one in archive.life(1000).attempts] == [
+            (Stage.IMPORT, None),
+            (Stage.MIGRATE, Code.CONFLICT),
+        ]
+        (failure,) = [one.failure for one in archive.job_outcomes(outcome.job)]
+        assert failure is not None
+        assert failure.message == "UconDB holds other content under this run"
+        assert "migrate 1000 --supersede" in failure.hint
         assert client.get(1000) == b"not ours\n"
         assert looked_at(archive).marks.ucondb is Mark.DIFFERS
         archive.waive(1000, "made by hand")

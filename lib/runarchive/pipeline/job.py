@@ -12,7 +12,7 @@ from pathlib import Path
 from runarchive.allocator import give_back_free_memory
 from runarchive.errors import ArchiveError, Code
 from runarchive.ledger.ledger import Ledger
-from runarchive.model import Failure, JobState, RunState, Severity, Stage
+from runarchive.model import Failure, JobState, Severity, Stage
 from runarchive.pipeline.context import Context
 from runarchive.pipeline.observer import JobObserver
 from runarchive.pipeline.pace import Pace
@@ -278,11 +278,10 @@ class JobRun:
             return self._after_failure(task, done, done.failure, attempts)
         self._answered(task.stage)
         self._stages[task.run] = (*self._stages.get(task.run, ()), task.stage)
-        held = _held(done)
-        if held is None:
+        if done.held is None:
             self.observer.run_done(task.run, task.stage, done.run.reason)
         else:
-            self.observer.attempt_failed(task.run, task.stage, task.tries + 1, attempts, held, None)
+            self.observer.attempt_failed(task.run, task.stage, task.tries + 1, attempts, done.held, None)
         stage = next_stage(
             self.plan.kind, done.run, done.evidence, self.options, asked=self.asked, after=task.stage
         )
@@ -334,7 +333,7 @@ class JobRun:
         if failure is not None:
             result = RunResult.CANCELLED if failure.code == Code.CANCELLED else RunResult.FAILED
         else:
-            failure = _held(done)
+            failure = done.held
             result = RunResult.FAILED if failure is not None else RunResult.DONE
         stages = self._stages.get(task.run, ())
         outcome = RunOutcome(
@@ -363,14 +362,3 @@ class JobRun:
             interrupted=self.interrupted,
             remaining=self.plan.remaining,
         )
-
-
-def _held(done: Done) -> Failure | None:
-    """Why a stage that ran through leaves its run where a person or another try is needed; None if it does not."""
-    run = done.run
-    if run.state in (RunState.CONFLICT, RunState.PARTIAL, RunState.FAILED) or not done.passed:
-        return ArchiveError(_CODE_OF_STATE.get(run.state, Code.MISMATCH), run.reason, run=run.run).failure
-    return None
-
-
-_CODE_OF_STATE = {RunState.CONFLICT: Code.CONFLICT, RunState.PARTIAL: Code.PARTIAL, RunState.OUTDATED: Code.CONFLICT}

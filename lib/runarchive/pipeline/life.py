@@ -153,7 +153,7 @@ def failures_of(ledger: Ledger, memory: Memory) -> tuple[RunFailure, ...]:
     times = {run: (_time(first), _time(last), count) for run, first, last, count in rows}
     found = []
     for run in troubled:
-        stage, failure = _trouble(run, evidence.get(run.run) or Evidence(run.run))
+        stage, failure = trouble_of(run, evidence.get(run.run) or Evidence(run.run))
         first, last, count = times.get(run.run, (None, None, 0))
         found.append(RunFailure(run.run, run.state, stage, failure, first, last, count))
     return tuple(found)
@@ -166,7 +166,7 @@ def _time(seconds: float) -> datetime:
 _CODE_OF_STATE = {RunState.PARTIAL: Code.PARTIAL, RunState.CONFLICT: Code.CONFLICT, RunState.OUTDATED: Code.CONFLICT}
 
 
-def _trouble(run: Run, evidence: Evidence) -> tuple[Stage, Failure]:
+def trouble_of(run: Run, evidence: Evidence) -> tuple[Stage, Failure]:
     """The stage at which a troubled run stands, and its failure."""
     if evidence.failed is not None and run.state is RunState.FAILED:
         return evidence.failed.stage, evidence.failed.failure

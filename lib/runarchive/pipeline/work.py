@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from runarchive.errors import ArchiveError, Code
 from runarchive.ledger.history import HopHash, Outcome
 from runarchive.ledger.ledger import Ledger
-from runarchive.model import CheckResult, Failure, Run, RunState, Severity, Stage, Verdict
+from runarchive.model import TROUBLED_STATES, CheckResult, Failure, Phase, Run, RunState, Severity, Stage, Verdict
 from runarchive.pipeline.context import Context, unexpected
 from runarchive.pipeline.evidence import WHOLE, Evidence, FailureEvidence, HopEvidence
 from runarchive.pipeline.import_stage import run_import
+from runarchive.pipeline.life import trouble_of
 from runarchive.pipeline.migrate_stage import run_migrate
 from runarchive.pipeline.transitions import check_transition
 from runarchive.pipeline.trouble import STAGE_ENDING
@@ -23,18 +24,17 @@ from runarchive.pipeline.views import JobOptions
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """How one attempt at a stage ended: the run as it stands, or the failure."""
+    """How one attempt at a stage ended: the run as it stands, or the failure.
+
+    `held` is why a stage that ran through leaves its run where a person or another try is needed.
+    """
 
     run: Run
     evidence: Evidence
     failure: Failure | None = None
     checks: tuple[CheckResult, ...] = ()
     seconds: float = 0.0
-
-    @property
-    def passed(self) -> bool:
-        """Whether every hop that was checked is as it should be."""
-        return all(check.verdict is not Verdict.FAIL for check in self.checks)
+    held: Failure | None = None
 
 
 class Worker:
@@ -103,12 +103,13 @@ class Worker:
         hop = after.import_hop if stage is Stage.IMPORT else after.migrate_hop
         with self._ledger.transaction():
             run = self._memory.save([after])[0]
+            held = _held(run, after)
             if attempt is not None:
-                self._ledger.history.end_attempt(attempt, outcome=Outcome.DONE)
+                self._ledger.history.end_attempt(attempt, held)
             if hop is not None:
                 self._ledger.history.record_hashes([_hash(after.run, stage, hop)], job=self._job)
             self._record(run, stage, hop)
-        return Done(run, after, seconds=time.monotonic() - began)
+        return Done(run, after, seconds=time.monotonic() - began, held=held)
 
     def _record(self, run: Run, stage: Stage, hop: HopEvidence | None) -> None:
         if hop is not None and hop.verdict in WHOLE:
@@ -159,7 +160,17 @@ class Worker:
                 if check.verdict is Verdict.FAIL:
                     message = f"{run.run} {check.name}: {check.evidence}"
                     self._event(run, Stage.VERIFY, message, Severity.ERROR)
-        return Done(run, after, checks=checks, seconds=time.monotonic() - began)
+        return Done(run, after, checks=checks, seconds=time.monotonic() - began, held=_held(run, after, checks))
+
+
+def _held(run: Run, evidence: Evidence, checks: Iterable[CheckResult] = ()) -> Failure | None:
+    failed = next((check for check in checks if check.verdict is Verdict.FAIL), None)
+    if run.state in (RunState.CONFLICT, RunState.PARTIAL, RunState.FAILED) or (failed and run.state in TROUBLED_STATES):
+        return trouble_of(run, evidence)[1]
+    if failed is None:
+        return None
+    sentence = f"{failed.name}: {failed.evidence}"
+    return ArchiveError(Code.MISMATCH, sentence, phase=Phase.VERIFY, run=run.run, hint=failed.hint).failure
 
 
 def hop_hashes(evidence: Evidence) -> list[HopHash]:
