@@ -7,8 +7,11 @@ from collections.abc import Callable
 
 from textual import events
 from textual.app import App
+from textual.driver import Driver
+from textual.drivers.linux_driver import LinuxDriver
 from textual.screen import Screen
 
+from tui_archiver.driver import ConsoleDriver
 from tui_archiver.screens.dialogs import AskingScreen
 
 ENDS_A_LINE = ("enter", "escape")
@@ -29,6 +32,11 @@ class TypedAheadApp(App[int], inherit_bindings=False):
     """What was typed to a question that is on its way, enter as a line feed; None: no question is."""
     _heard: Callable[[str], None] = staticmethod(lambda key: None)
     """Hears each key that was kept for that question, and the escape that gives it up."""
+
+    def get_driver_class(self) -> type[Driver]:
+        """The driver that keeps an escape apart from the key after it, where the terminal is read by Textual's own."""
+        found = super().get_driver_class()
+        return ConsoleDriver if found is LinuxDriver else found
 
     def expect_question(self, heard: Callable[[str], None]) -> None:
         """A question is being made: a count typed meanwhile is its answer, not the name of a screen."""
@@ -54,11 +62,6 @@ class TypedAheadApp(App[int], inherit_bindings=False):
         """Hold keys back while a line that was ended, or a question, is still on its way."""
         came_back = isinstance(event, events.Key) and event.is_forwarded
         if isinstance(event, events.Key) and not came_back:
-            if event.key.startswith("alt+") and event.is_printable:
-                # Escape and a key in one packet look like alt and that key.
-                for key in (events.Key("escape", "\x1b"), events.Key(event.key[4:], event.character)):
-                    await self.on_event(key)
-                return
             if self._held is not None:
                 self._held.append(event)
                 return

@@ -45,6 +45,10 @@ class Terminal:
         """Send a text letter by letter."""
         self._tmux("send-keys", "-t", "main", "-l", text)
 
+    def send_bytes(self, data: bytes) -> None:
+        """Send bytes as they are, text or not."""
+        self._tmux("send-keys", "-t", "main", "-H", *(f"{byte:02x}" for byte in data))
+
     def screen(self) -> str:
         """What is on the screen now."""
         return self._tmux("capture-pane", "-p", "-t", "main")
