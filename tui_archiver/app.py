@@ -7,7 +7,7 @@ import gc
 import signal
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,7 +25,7 @@ from tui_archiver.export import write_export
 from tui_archiver.keys import BY_ID, Keymap, bindings
 from tui_archiver.memory import Memory
 from tui_archiver.messages import Changed, Fetched, PollFailed
-from tui_archiver.news import News
+from tui_archiver.news import FRESH, News
 from tui_archiver.run_book import RunBook, remembered_view
 from tui_archiver.screens.all import SCREENS
 from tui_archiver.screens.base import ConsoleScreen, styles_path
@@ -42,8 +42,6 @@ from tui_archiver.widgets.paint import Glyphs
 from tui_archiver.workers import POLL_SECONDS, Fetcher, Poller, Watcher
 
 KEPT_EVENTS = 5000
-FRESH = timedelta(hours=12)
-"""How old an event may be that greets whoever opens the console."""
 
 
 class ConsoleApp(TypedAheadApp, inherit_bindings=False):

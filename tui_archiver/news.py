@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 
 from runarchive.model import Event, Severity
 
 LOUD = (Severity.WARNING, Severity.ERROR)
+FRESH = timedelta(hours=12)
+"""How long what happened is told to whoever opens the console or looks at the failures."""
 READ_SECONDS = 6.0
 """How long the console's own words stand before an event may take their place."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import replace
 
@@ -11,11 +12,10 @@ from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from runarchive.archive import LockHolder
-from runarchive.model import Event, Job, JobState, RunState, Severity
+from runarchive.archive import Health, LockHolder
+from runarchive.model import Event, Job, JobState, RunState, Severity, Store
 from tests.tui.console_help import console, press, press_only, screen_text, settled, type_line, until
 from tests.tui.stand_in import NOW, StandIn
-from tui_archiver.screens.detail import DetailScreen
 from tui_archiver.screens.dialogs import ConfirmScreen, TextScreen
 
 
@@ -177,6 +177,27 @@ async def test_the_health_of_the_stores_stands_beside_a_long_named_lock_holder(w
         assert "!" in title
 
 
+async def test_a_store_that_answers_but_looks_wrong_is_no_store_that_is_well() -> None:
+    archive = StandIn()
+    doubt = "the folder was made by this archive and holds nothing; is its name right?"
+    known = archive.health()
+    known[Store.UCONDB] = Health(Store.UCONDB, True, 0.014, "0 runs", NOW, damage=(doubt,))
+    archive.health = lambda: known  # type: ignore[method-assign]
+    async with console(archive) as (app, pilot):
+        await until(pilot, lambda: app.health)
+        assert "ucondb ? 14 ms" in screen_text(app).splitlines()[0]
+
+
+@pytest.mark.parametrize("size", [(40, 10), (40, 24), (60, 24), (80, 24), (200, 50)])
+async def test_the_way_to_every_screen_is_shown_at_every_width(size: tuple[int, int]) -> None:
+    async with console(size=size) as (app, pilot):
+        for key in "1234590":
+            await press(pilot, key)
+            shown = screen_text(app).splitlines()[-1]
+            assert [name in shown for name in ("1", "2", "3", "4", "5", "9", "0")] == [True] * 7, shown
+            assert re.search(r"1 ?Run.*2 ?Job.*3 ?Fai.*4 ?Com.*5 ?Rec.*9 ?Log.*0 ?Doc", shown)
+
+
 async def test_tab_completes_commands_and_filters() -> None:
     async with console() as (app, pilot):
         await press(pilot, "colon", *"comp", "tab")
@@ -231,15 +252,6 @@ async def test_a_yes_typed_before_its_question_is_there_does_not_answer_it() -> 
         await settled(pilot)
         assert isinstance(app.screen, ConfirmScreen)
         assert not [call for call in archive.calls if call[0] == "start"]
-
-
-async def test_escape_and_a_key_in_one_packet_are_two_keys() -> None:
-    async with console() as (app, pilot):
-        await press(pilot, "enter")
-        assert isinstance(app.screen, DetailScreen)
-        app.post_message(Key("alt+9", "9"))
-        await settled(pilot)
-        assert app.current_mode == "log"
 
 
 async def test_a_mark_goes_when_its_run_is_archived() -> None:

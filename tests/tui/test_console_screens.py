@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,29 @@ async def test_what_stopped_a_job_can_be_read_whole_at_eighty_columns_wherever_o
         for key in ("1", "2", "3", "9"):
             await press(pilot, key)
             assert "refuses the credentials" in screen_text(app), key
+
+
+async def test_what_stopped_the_last_job_of_each_kind_is_told_while_it_is_news() -> None:
+    archive = StandIn()
+    async with console(archive) as (app, pilot):
+        for number, kind, message, hours in (
+            (1, "import", "No space left on device", 30),
+            (2, "import", "schema.fcl cannot be read", 2),
+            (3, "migrate", "cannot be reached", 1),
+            (4, "retry", "the lock was removed", 20),
+        ):
+            ended = NOW - timedelta(hours=hours)
+            archive.push(Job(number, kind, JobState.FAILED, "cron@evb01:99", 24, ended=ended, message=message))
+        archive.push(Job(5, "verify", JobState.DONE, "cron@evb01:99", 24, ended=NOW))
+        await until(pilot, lambda: 5 in app.jobs)
+        await press(pilot, "3")
+        assert "job 3: migrate failed at 05:14:00: cannot be reached" in screen_text(app)
+        assert "job 2: import failed at 04:14:00: schema.fcl cannot be read" in screen_text(app)
+        assert "No space" not in screen_text(app)
+        assert "lock was removed" not in screen_text(app), "half a day ago"
+        archive.push(Job(6, "import", JobState.DONE, "cron@evb01:99", 24, ended=NOW))
+        await until(pilot, lambda: "job 2" not in screen_text(app))
+        assert "job 3" in screen_text(app)
 
 
 async def test_compare_goes_from_difference_to_difference_and_file_to_file() -> None:

@@ -135,14 +135,18 @@ class ConsoleScreen(Screen[None]):
         name = app.keymap.name
         hints = [Hint(name(k.id), k.label, not self.why_not(k)) for k in app.keymap.of(self.scope) if k.shown]
         self.query_one("#hints", HintBar).tell(hints)
-        narrow = self.size.width < 76
         places = [
-            Hint(name(k.id), k.label[:4] if narrow else k.label, here=k.action == f"show('{self.scope}')")
+            Hint(name(k.id), k.label, here=k.action == f"show('{self.scope}')")
             for k in app.keymap.of(EVERYWHERE)
             if k.action.startswith("show(")
         ]
-        ways = [Hint(name(f"{EVERYWHERE}.{word}"), word) for word in ("help", "command")]
-        self.query_one("#screens", HintBar).tell([*ways[:1], *places] if narrow else [*places, *ways])
+        help_, command = (Hint(name(f"{EVERYWHERE}.{word}"), word) for word in ("help", "command"))
+        shorter = [help_, *(place._replace(label=place.label[:4]) for place in places)]
+        shortest = [
+            help_._replace(label="", between=""),
+            *(place._replace(label=place.label[:3], between="") for place in places),
+        ]
+        self.query_one("#screens", HintBar).tell([*places, help_, command], shorter, shortest)
 
     def in_lines(self, text: str, first: str, rest: str, most: int) -> list[Line]:
         """A clean text over as many lines as it needs, at most so many; its first word in style `first`."""

@@ -13,8 +13,9 @@ from runarchive.archive import Changes, RunFailure
 from runarchive.keymap import Key
 from runarchive.model import JobState, RunState
 from tui_archiver import work
-from tui_archiver.format import short_time
+from tui_archiver.format import clock, short_time
 from tui_archiver.keys import bindings
+from tui_archiver.news import FRESH
 from tui_archiver.run_book import Applied
 from tui_archiver.screens.base import ConsoleScreen, Export, styles_path
 from tui_archiver.widgets.bars import STORE_NAMES, without_run
@@ -22,6 +23,8 @@ from tui_archiver.widgets.line_view import LineView
 from tui_archiver.widgets.paint import STATE_STYLE, fit
 from tui_archiver.widgets.piece_list import Line, PieceList, line
 
+STOPPED_JOBS = 3
+"""How many jobs that were stopped are told of."""
 CONTINUED_STATES = frozenset({RunState.FAILED, RunState.PARTIAL})
 
 
@@ -120,7 +123,7 @@ class FailuresScreen(ConsoleScreen):
         if changes.runs or changes.gone:
             self.catch_up()
         if changes.jobs:
-            self._show_failed_job()
+            self._show_failed_jobs()
 
     def _loaded(self, failures: Sequence[RunFailure]) -> None:
         self._read = True
@@ -137,7 +140,7 @@ class FailuresScreen(ConsoleScreen):
             word = "no run has failed" if self._read else "reading the ledger …"
             lines = [line((f"   {word}", "good" if self._read else "dim"))]
         self.table.show(lines)
-        self._show_failed_job()
+        self._show_failed_jobs()
         self._show_hint()
 
     def _group_line(self, one: Group) -> Line:
@@ -177,14 +180,19 @@ class FailuresScreen(ConsoleScreen):
         self.query_one("#failure-message", PieceList).show(lines)
         self.show_hints()
 
-    def _show_failed_job(self) -> None:
-        """A job that ended early left runs behind that did not fail: say what stopped it."""
-        newest = max(self.console_app.jobs.values(), key=lambda job: job.job, default=None)
+    def _show_failed_jobs(self) -> None:
+        """A job that ended early left runs behind that did not fail: say what stopped the last one of each kind."""
+        app = self.console_app
+        last = {job.kind: job for job in sorted(app.jobs.values(), key=lambda job: job.job)}
+        stopped = [job for job in last.values() if job.state in (JobState.FAILED, JobState.CRASHED)]
+        stopped = [job for job in stopped if job.ended is None or app.now() - job.ended < FRESH]
+        stopped = sorted(stopped, key=lambda job: -job.job)[:STOPPED_JOBS]
         lines: list[Line] = []
-        if newest is not None and newest.state in (JobState.FAILED, JobState.CRASHED):
-            clean = self.console_app.glyphs.clean
-            told = f"job {newest.job}: {clean(newest.kind)} {newest.state.value}: {clean(newest.message, 1000)}"
-            lines = self.in_lines(told, "strong", "bad", 3)
+        for job in stopped:
+            when = "" if job.ended is None else f" at {clock(job.ended)}"
+            what = f"{app.glyphs.clean(job.kind)} {job.state.value}{when}"
+            told = f"job {job.job}: {what}: {app.glyphs.clean(job.message, 1000)}"
+            lines += self.in_lines(told, "strong", "bad", 3 if len(stopped) == 1 else 2)
         view = self.query_one("#failed-job", PieceList)
         view.display = bool(lines)
         view.show(lines)

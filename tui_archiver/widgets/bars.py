@@ -97,8 +97,8 @@ class TitleBar(OneLine):
             return [(f" {label} ", ""), (f"{self.glyphs.mark(Mark.ERROR)}{since} ", "bad")]
         took = f" {duration(health.latency)}" if times and health.latency is not None else ""
         seen = f" ({looked})" if self.size.width >= 110 and looked not in ("", "now") else ""
-        style = "warn" if health.paused else "good"
-        return [(f" {label} ", ""), (self.glyphs.mark(Mark.VERIFIED), style), (f"{took}{seen} ", "dim")]
+        mark, style = (Mark.UNKNOWN, "warn") if health.damage else (Mark.VERIFIED, "warn" if health.paused else "good")
+        return [(f" {label} ", ""), (self.glyphs.mark(mark), style), (f"{took}{seen} ", "dim")]
 
 
 class JobLine(OneLine):
@@ -182,19 +182,26 @@ class Hint(NamedTuple):
     label: str
     can: bool = True
     here: bool = False
+    between: str = " "
+
+
+def hint_width(hint: Hint) -> int:
+    """The cells that a hint takes, with one before it."""
+    return 1 + length([(hint.key, ""), (hint.between, ""), (hint.label, "")])
 
 
 class HintBar(OneLine):
     """The keys that matter here."""
 
-    def tell(self, hints: Sequence[Hint]) -> None:
-        """Show as many as fit, with more room between them where there is some."""
+    def tell(self, hints: Sequence[Hint], *shorter: Sequence[Hint]) -> None:
+        """Show the first of these rows that fits, of the last as much as fits; with wider gaps where there is room."""
         width = self.size.width or 80
-        named = [replace_enter(hint) if self.glyphs.ascii_only else hint for hint in hints]
+        rows = [[replace_enter(hint) for hint in row] if self.glyphs.ascii_only else row for row in (hints, *shorter)]
+        row = next((row for row in rows if sum(map(hint_width, row)) <= width), rows[-1])
         shown: list[Hint] = []
         need = 0
-        for hint in named:
-            need += length([(hint.key, ""), (hint.label, "")]) + 2
+        for hint in row:
+            need += hint_width(hint)
             if need > width:
                 break
             shown.append(hint)
@@ -202,7 +209,7 @@ class HintBar(OneLine):
         pieces: list[Piece] = []
         for hint in shown:
             key, label = ("cursor", "cursor") if hint.here else ("key", "") if hint.can else ("dim", "dim")
-            pieces += [(gap, ""), (f"{hint.key} ", key), (hint.label, label)]
+            pieces += [(gap, ""), (f"{hint.key}{hint.between}", key), (hint.label, label)]
         self.show(pieces)
 
 
