@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from runarchive.archive import Archive, JobKind
 from runarchive.model import RunState, Store
 from runarchive.pipeline.memory import Memory
 from runarchive.ucondb.client import UconClient
+from runarchive.ucondb.embedded import EmbeddedServer
 from tests.archiver_site import Site
 
 
@@ -39,6 +41,7 @@ def test_an_unchanged_store_is_not_listed_again(site: Site, monkeypatch: pytest.
         raise AssertionError("it was listed")
 
     monkeypatch.setattr(UconClient, "list_runs", never)
+    monkeypatch.setattr(EmbeddedServer, "start", never)
     for _ in range(3):
         assert looked(site) == ("nothing changed", archived)
 
@@ -68,6 +71,20 @@ def test_a_file_put_in_place_of_the_other_is_noticed(site: Site) -> None:
         client.put(1000, b"alone")
     _, states = looked(site)
     assert states == {1000: RunState.IMPORTED, 1001: RunState.IMPORTED, 1002: RunState.IMPORTED}
+
+
+def test_another_object_in_the_same_file_is_listed_anew(site: Site) -> None:
+    looked(site)
+    site.configure(ucon_db={"object_name": "another"})
+    assert looked(site)[1] == dict.fromkeys((1000, 1001, 1002), RunState.IMPORTED)
+
+
+def test_a_file_that_may_only_be_read_is_not_listed_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked(site)
+    before = sorted(path.name for path in site.root.glob("ucondb*"))
+    monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)
+    assert looked(site)[0] == "nothing changed"
+    assert sorted(path.name for path in site.root.glob("ucondb*")) == before
 
 
 def test_a_look_that_is_cut_off_is_done_again(each_site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -194,12 +194,12 @@ class Look:
         return f"{len(names)} runs"
 
     def _see_ucondb(self, table: ListedTable, *, full: bool) -> str:
-        client = self._stores.ucondb
-        change = client.change_token()
+        change = self._stores.ucondb_token()
         kept = None if full else self._ledger.listings.get("ucondb")
         if change is not None and kept is not None and kept.data.decode() == change:
             return "nothing changed"
         now = table.now
+        client = self._stores.ucondb
         listing = client.list_runs(None if kept is None else ListingCache.from_json(kept.token))
         self._ucondb_is_new = not listing.exists
         keys = {run: ucondb_key(version) for run, version in listing.runs.items()}

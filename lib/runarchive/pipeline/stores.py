@@ -70,6 +70,19 @@ class Stores:
                 )
             return self._ucondb
 
+    def ucondb_token(self) -> str | None:
+        """A text that stays equal while nothing changes in an embedded UconDB, found without its server.
+
+        None where it cannot be told, as by every other server.
+        """
+        section = self._config.ucon_db
+        if section.embedded is None:
+            return None
+        from runarchive.ucondb.server.sqlite_storage import change_token
+
+        token = change_token(section.embedded, section.folder_name)
+        return token and f"{section.folder_name}/{section.object_name} {token}"
+
     def close(self) -> None:
         """Let go of both databases."""
         with self._lock:

@@ -117,10 +117,6 @@ class UconClient:
             return f"there is no folder {self.folder} yet{beside}"
         return f"folder {self.folder} is empty{beside}" if others else ""
 
-    def change_token(self) -> str | None:
-        """A text that stays equal while nothing changed; None, as no server tells."""
-        return None
-
     def list_runs(self, cache: ListingCache | None = None) -> Listing:
         """What the object holds; with the cache of an earlier listing only what is new is asked for.
 

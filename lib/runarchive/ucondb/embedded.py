@@ -13,7 +13,6 @@ from runarchive.ucondb.server.users import Users
 
 if TYPE_CHECKING:
     from runarchive.ucondb.server.running import RunningServer
-    from runarchive.ucondb.server.sqlite_storage import SqliteStorage
 
 PREFIX = "embedded://"
 
@@ -27,7 +26,6 @@ class EmbeddedServer:
         self.object_name = object_name
         self._users = Users.single(user, password)
         self._server: RunningServer | None = None
-        self._storage: SqliteStorage | None = None
 
     def start(self) -> str:
         """Make the file and the folder where they are missing, serve them, and return the server's URL.
@@ -49,7 +47,6 @@ class EmbeddedServer:
                 Code.PERMISSION, f"cannot open {self.sqlite_path}: {error}", store=Store.UCONDB, phase=Phase.CONNECT,
                 hint="check that this account may write the file and its directory, and that the disk has room",
             ) from error
-        self._storage = storage
         app = UconApp(storage, self._users, read_only=storage.read_only)
         self._server = RunningServer(app, host="127.0.0.1", port=0)
         return self._server.start()
@@ -59,13 +56,8 @@ class EmbeddedServer:
         """The URL while it runs, else ""."""
         return self._server.url if self._server is not None else ""
 
-    def change_token(self) -> str | None:
-        """What changes with every version that any process puts, overrides or drops; None where it cannot be told."""
-        return self._storage.change_token(self.folder) if self._storage is not None else None
-
     def stop(self) -> None:
         """Finish the requests in hand and close the file."""
-        self._storage = None
         server, self._server = self._server, None
         if server is not None:
             server.stop()
@@ -93,10 +85,6 @@ class EmbeddedClient(UconClient):
     def uri(self) -> str:
         """The file, not the port that it happens to be served on."""
         return f"{PREFIX}{self._server.sqlite_path} {self.folder}/{self.object_name}"
-
-    def change_token(self) -> str | None:
-        """Changes with every version that any process puts, overrides or drops; asked of the file itself."""
-        return self._server.change_token()
 
     def close(self) -> None:
         """Close the connections, then the server."""

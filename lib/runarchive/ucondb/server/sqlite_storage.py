@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ class SqliteStorage(Storage):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
-        self.read_only = path.exists() and not os.access(path, os.W_OK)
+        self.read_only = path.exists() and _read_only(path)
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
@@ -116,15 +116,6 @@ class SqliteStorage(Storage):
 
         if drop or not self.has_folder(name):
             self._write(make)
-
-    def change_token(self, folder: str) -> str | None:
-        """What changes with every version of a folder that comes, goes or loses its key; None where there is none."""
-        query = "select count(*), count(key), total(deleted), max(id), max(tr) from {versions}"
-        try:
-            versions = self._connection().execute(_named(query, FolderName.parse(folder))).fetchone()
-            return f"{self.path.stat().st_ino} {versions}"
-        except (sqlite3.Error, StorageDown, OSError):
-            return None
 
     def insert(self, folder: FolderName, new: NewVersion) -> StoredVersion:
         """Store a version with its bytes and tags, all or nothing, on disk when it returns; raises KeyTaken."""
@@ -193,8 +184,9 @@ class SqliteStorage(Storage):
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
+            address = _address(self.path, read_only=self.read_only)
             connection = sqlite3.connect(
-                self._uri(), uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+                address, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
             if not self.read_only:
                 connection.execute("pragma journal_mode = wal")
@@ -203,13 +195,6 @@ class SqliteStorage(Storage):
             with self._lock:
                 self._connections.append(connection)
         return connection
-
-    def _uri(self) -> str:
-        """The file as SQLite is told of it; one that may only be read needs a log beside it, or must not change."""
-        uri = self.path.absolute().as_uri()
-        if not self.read_only:
-            return uri
-        return uri + ("?mode=ro" if self.path.with_name(f"{self.path.name}-wal").exists() else "?immutable=1")
 
     def _write(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
         """Do one piece of writing, together with what other threads have waiting, and commit it to the disk."""
@@ -248,6 +233,33 @@ class SqliteStorage(Storage):
             if connection.in_transaction:
                 connection.execute("rollback")
             raise
+
+
+def change_token(path: Path, folder: str) -> str | None:
+    """What changes with every version of a folder that comes, goes or loses its key, without a server; None where there
+    is no such file or folder."""
+    if not path.is_file():
+        return None
+    query = "select count(*), count(key), total(deleted), max(id), max(tr) from {versions}"
+    address = _address(path, read_only=_read_only(path))
+    try:
+        with closing(sqlite3.connect(address, uri=True, timeout=_BUSY_SECONDS)) as connection:
+            versions = connection.execute(_named(query, FolderName.parse(folder))).fetchone()
+        return f"{path.stat().st_ino} {versions}"
+    except (sqlite3.Error, OSError, ValueError):
+        return None
+
+
+def _read_only(path: Path) -> bool:
+    return not os.access(path, os.W_OK)
+
+
+def _address(path: Path, *, read_only: bool) -> str:
+    """The file as SQLite is told of it; one that may only be read needs a log beside it, or must not change."""
+    uri = path.absolute().as_uri()
+    if not read_only:
+        return uri
+    return uri + ("?mode=ro" if path.with_name(f"{path.name}-wal").exists() else "?immutable=1")
 
 
 @contextmanager
