@@ -52,7 +52,7 @@ def alter_document(site: Site, run: int) -> None:
     ("damage", "state", "artdaqdb", "ucondb", "exit_kind"),
     [
         (damage_blob, RunState.CONFLICT, Mark.VERIFIED, Mark.DIFFERS, JobKind.MIGRATE),
-        (cut_document, RunState.PARTIAL, Mark.PARTIAL, Mark.VERIFIED, JobKind.IMPORT),
+        (cut_document, RunState.PARTIAL, Mark.PARTIAL, Mark.VERIFIED, JobKind.RETRY),
         (alter_document, RunState.CONFLICT, Mark.DIFFERS, Mark.DIFFERS, JobKind.IMPORT),
     ],
 )
@@ -75,7 +75,7 @@ def test_damage_is_shown_told_and_mended(
         assert found is not None
         assert (found.state, found.marks.artdaqdb, found.marks.ucondb) == (state, artdaqdb, ucondb), found.reason
         offered = [way.action for way in archive.explain(run).exits]
-        assert {JobKind.MIGRATE: "supersede", JobKind.IMPORT: "add"}[exit_kind] in offered
+        assert {JobKind.MIGRATE: "supersede", JobKind.IMPORT: "add", JobKind.RETRY: "retry"}[exit_kind] in offered
         archive.run_job(exit_kind, [run], JobOptions(add=True, supersede=True))
         archive.run_job(JobKind.MIGRATE, [run], JobOptions(supersede=True))
         archive.run_job(JobKind.VERIFY, [run])

@@ -23,6 +23,7 @@ from runarchive.pipeline.evidence import (
     same_listing,
     to_text,
 )
+from runarchive.pipeline.life import exits_of
 from runarchive.pipeline.plan import SETTLED, make_plan, next_stage
 from runarchive.pipeline.states import Decided, Settling, run_of, state_of, waiting
 from runarchive.pipeline.transitions import TRANSITIONS, allowed
@@ -128,6 +129,29 @@ def test_what_people_or_the_config_took_out_is_never_worked_on(evidence: Evidenc
     run = run_of(evidence, decided, NOW, SETTLING)
     everything = JobOptions(add=True, supersede=True, force=True)
     assert all(next_stage(kind, run, evidence, everything, asked=True) is None for kind in JobKind)
+
+
+EXITS = {
+    "import": (JobKind.IMPORT, JobOptions()),
+    "force": (JobKind.IMPORT, JobOptions(force=True)),
+    "add": (JobKind.IMPORT, JobOptions(add=True)),
+    "migrate": (JobKind.MIGRATE, JobOptions()),
+    "supersede": (JobKind.MIGRATE, JobOptions(supersede=True)),
+    "retry": (JobKind.RETRY, JobOptions()),
+    "verify": (JobKind.VERIFY, JobOptions()),
+}
+"""What the command of an exit does with the run it names."""
+
+
+@given(evidences)
+def test_every_way_out_of_a_state_leads_out(evidence: Evidence) -> None:
+    run = run_of(evidence, NOBODY, NOW, SETTLING)
+    ways = exits_of(run, evidence)
+    assert ways
+    for way in ways:
+        if way.action in EXITS:
+            kind, options = EXITS[way.action]
+            assert next_stage(kind, run, evidence, options, asked=True) is not None, (run.state, run.reason, way)
 
 
 @given(evidences)

@@ -114,6 +114,11 @@ class Evidence:
         return not held and self.imported is None and self.migrated is None and self.failed is None
 
     @property
+    def has_record(self) -> bool:
+        """Whether its directory is there and, as far as is known, holds anything."""
+        return self.on_disk and (self.record is None or not self.record.empty)
+
+    @property
     def import_hop(self) -> HopEvidence | None:
         """The verdict on artdaqDB, if it is about what artdaqDB lists now."""
         hop = self.imported

@@ -13,7 +13,7 @@ from runarchive.model import TROUBLED_STATES, Failure, Mark, Phase, Run, RunStat
 from runarchive.pipeline.asked import Asked
 from runarchive.pipeline.evidence import Evidence, HopEvidence, RecordFacts, configuration_names
 from runarchive.pipeline.memory import Memory
-from runarchive.pipeline.plan import takes_ours
+from runarchive.pipeline.plan import is_anothers, may_supersede, takes_ours
 from runarchive.pipeline.states import Settling
 from runarchive.pipeline.views import (
     Attempt,
@@ -215,15 +215,19 @@ def exits_of(run: Run, evidence: Evidence) -> tuple[Exit, ...]:
         case RunState.ARCHIVED:
             verify = Exit("read every hop again", f"tui-archiver verify {number}", "verify")
             return (verify, *_ours(run, evidence))
+        case RunState.FAILED if not (evidence.has_record or evidence.artdaqdb):
+            return (Exit("put its directory back", "", ""), waive)
         case RunState.FAILED:
             return (retry, waive)
         case RunState.PARTIAL:
+            if not evidence.has_record:
+                return (compare, waive)
             add = Exit("write ours beside it", f"tui-archiver import {number} --add", "add")
-            return (retry, compare, add, waive) if evidence.on_disk else (compare, waive)
-        case RunState.OUTDATED if run.marks.artdaqdb in (Mark.UNKNOWN, Mark.DIFFERS) and evidence.on_disk:
+            return (compare, add if is_anothers(evidence) else retry, waive)
+        case RunState.OUTDATED if run.marks.artdaqdb in (Mark.UNKNOWN, Mark.DIFFERS) and evidence.has_record:
             return (Exit("import what grew", f"tui-archiver import {number}", "import"), compare, waive)
         case RunState.CONFLICT | RunState.OUTDATED:
-            return (compare, *_exits_of_conflict(run), waive)
+            return (compare, *_exits_of_conflict(run, evidence), waive)
         case RunState.WAIVED:
             return (Exit("take the waiver back", f"tui-archiver waive {number} --undo", "unwaive"),)
         case RunState.IGNORED:
@@ -240,13 +244,16 @@ def _ours(run: Run, evidence: Evidence) -> tuple[Exit, ...]:
     return (Exit("store what it lost: ours beside it", f"tui-archiver import {run.run} --add", "add"),)
 
 
-def _exits_of_conflict(run: Run) -> tuple[Exit, ...]:
+def _exits_of_conflict(run: Run, evidence: Evidence) -> tuple[Exit, ...]:
     number = run.run
-    outdated = run.state is RunState.OUTDATED and run.marks.ucondb is not Mark.MISSING
-    if outdated or (run.marks.ucondb is Mark.DIFFERS and run.marks.artdaqdb is not Mark.DIFFERS):
+    if len(configuration_names(evidence.artdaqdb)) > 1:
+        return ()
+    if may_supersede(evidence):
         text = "put a new version into UconDB; the old one keeps its id and tag"
         return (Exit(text, f"tui-archiver migrate {number} --supersede", "supersede"),)
-    return (Exit("write ours beside it into artdaqDB", f"tui-archiver import {number} --add", "add"),)
+    if run.state is RunState.CONFLICT and evidence.has_record:
+        return (Exit("write ours beside it into artdaqDB", f"tui-archiver import {number} --add", "add"),)
+    return ()
 
 
 def _rests_until(record: RecordFacts | None, settling: Settling) -> str:
@@ -267,8 +274,10 @@ def _by_itself(run: Run, evidence: Evidence, settling: Settling) -> str:
             return _rests_until(evidence.record, settling)
         case RunState.IMPORTED | RunState.ORPHAN | RunState.MIGRATING:
             return "the next migration takes it"
-        case RunState.PARTIAL if evidence.on_disk:
-            return "the next import completes it, if what is missing is ours"
+        case RunState.PARTIAL if evidence.has_record and not is_anothers(evidence):
+            return "the next import completes it"
+        case RunState.FAILED if not (evidence.has_record or evidence.artdaqdb):
+            return "nothing, while no store and no directory holds it"
         case RunState.FAILED:
             retryable = evidence.failed is None or evidence.failed.failure.retryable
             return "the next start tries it again" if retryable else "nothing: it fails again until something changes"

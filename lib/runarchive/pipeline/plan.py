@@ -29,7 +29,7 @@ _NEVER = {
 
 def import_due(run: Run, evidence: Evidence, options: JobOptions, *, asked: bool) -> bool:
     """Whether the import stage has something to do for this run; `asked` means that a person named it."""
-    if not evidence.on_disk or (evidence.record is not None and evidence.record.empty):
+    if not evidence.has_record:
         return False
     state, hop, failed = run.state, evidence.import_hop, evidence.failed
     if asked and options.add and takes_ours(run, evidence):
@@ -42,7 +42,7 @@ def import_due(run: Run, evidence: Evidence, options: JobOptions, *, asked: bool
         wanted = asked or options.again or _worth_another(evidence)
         return failed is not None and failed.stage is Stage.IMPORT and wanted
     if state is RunState.PARTIAL:
-        return hop is None or not hop.writer or options.add
+        return options.add or not is_anothers(evidence)
     if state is RunState.CONFLICT:
         return options.add
     if state is RunState.OUTDATED:
@@ -50,11 +50,16 @@ def import_due(run: Run, evidence: Evidence, options: JobOptions, *, asked: bool
     return state is RunState.IMPORTED and hop is None
 
 
+def is_anothers(evidence: Evidence) -> bool:
+    """Whether another writer put into artdaqDB what is there of the run."""
+    return evidence.import_hop is not None and bool(evidence.import_hop.writer)
+
+
 def takes_ours(run: Run, evidence: Evidence) -> bool:
     """Whether another writer's whole run could have our documents beside it: its record is still there."""
     hop = evidence.import_hop
     standing = run.state in (RunState.IMPORTED, RunState.ARCHIVED)
-    return standing and evidence.on_disk and hop is not None and hop.verdict is HopVerdict.OTHER_WRITER
+    return standing and evidence.has_record and hop is not None and hop.verdict is HopVerdict.OTHER_WRITER
 
 
 def _worth_another(evidence: Evidence) -> bool:
@@ -75,11 +80,14 @@ def migrate_due(run: Run, evidence: Evidence, options: JobOptions, *, asked: boo
     if state is RunState.FAILED:
         wanted = asked or options.again or (failed is not None and failed.failure.retryable)
         return failed is not None and failed.stage is Stage.MIGRATE and wanted
-    hop, blob = evidence.import_hop, evidence.migrate_hop
-    if state in (RunState.OUTDATED, RunState.CONFLICT):
-        artdaqdb_whole = hop is None or hop.verdict in WHOLE
-        return options.supersede and artdaqdb_whole and not evidence.grown and blob is not None
-    return False
+    return state in (RunState.OUTDATED, RunState.CONFLICT) and options.supersede and may_supersede(evidence)
+
+
+def may_supersede(evidence: Evidence) -> bool:
+    """Whether a person may put what artdaqDB exports over a blob of other content: it must be whole, and the newest."""
+    hop = evidence.import_hop
+    whole = hop is None or hop.verdict in WHOLE
+    return whole and not evidence.grown and evidence.migrate_hop is not None
 
 
 def next_stage(

@@ -140,7 +140,7 @@ def _in_artdaqdb(evidence: Evidence, now: datetime, settling: Settling) -> tuple
     """The state that artdaqDB's side decides, or None where the run is whole there and UconDB decides."""
     hop = evidence.import_hop
     failed = evidence.failed
-    if failed is not None and failed.stage is Stage.IMPORT and hop is None:
+    if failed is not None and failed.stage is Stage.IMPORT and hop is None and evidence.has_record:
         return RunState.FAILED, failure_text(evidence)
     if hop is None:
         rest = waiting(evidence.record, now, settling) if evidence.on_disk and evidence.record else ""
