@@ -21,7 +21,7 @@ from runarchive.model import Event, Job, RunState, Severity, Store
 from tui_archiver.clipboard import copy_out
 from tui_archiver.commands import ConsoleCommands, run_line, words_for
 from tui_archiver.coverage import Coverage
-from tui_archiver.export import write_export
+from tui_archiver.export import why_no_export, write_export
 from tui_archiver.keys import BY_ID, Keymap, bindings
 from tui_archiver.memory import Memory
 from tui_archiver.messages import Changed, Fetched, PollFailed
@@ -72,6 +72,7 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
         self.news = News()
         self.cursor_run: int | None = None
         self.compared_run: int | None = None
+        self.came_from: tuple[str, int | None] = ("runs", None)
         self.cancelling: set[int] = set()
         self.defects: list[Exception] = []
         self.loaded = False
@@ -278,12 +279,22 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
         self.compared_run = run
         self.show_screen("compare")
 
+    def leave_compare(self) -> None:
+        """Back to the screen, and to the run open on it, from which Compare was called."""
+        mode, opened = self.came_from
+        self.show_screen(mode)
+        if opened is not None:
+            self.open_run(opened)
+
     def open_run(self, run: int) -> None:
         """Show one run whole."""
         self.push_screen(DetailScreen(run))
 
     def show_screen(self, name: str) -> None:
-        """Go to a screen; what lies open on it is closed."""
+        """Go to a screen; what lies open on it is closed. Escape in Compare leads back to where one was."""
+        if self.current_mode != "compare":
+            opened = next((one.run_number for one in self.screen_stack if isinstance(one, DetailScreen)), None)
+            self.came_from = self.current_mode, opened
         while len(self.screen_stack) > 1:
             self.pop_screen()
         if self.current_mode != name:
@@ -350,11 +361,14 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
         if isinstance(self.screen, ConsoleScreen):
             name = f"{self.screen.scope}-{self.now():%Y%m%d-%H%M%S}.csv"
             hint = "the ending says how: .csv or .json"
-            self.push_screen(PromptScreen("export to", value=name, hint=hint), self.export_to)
+            self.push_screen(PromptScreen("export to", value=name, hint=hint, check=why_no_export), self.export_to)
 
     def export_to(self, path: str | None) -> None:
         """Write what the screen shows to a file, if one is named."""
-        if path and path.strip():
+        wrong = why_no_export(path or "")
+        if wrong:
+            self.say(f"export: {wrong}", "warning")
+        elif path and path.strip():
             names, rows = self._console_screens()[-1].export_rows()
             self.ask("export", lambda: write_export(Path(path.strip()), names, rows), self.say)
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from runarchive.model import Mark, Run
-from tui_archiver.format import short_time, size_text
+from tui_archiver.format import short_time, size_text, without_run
 from tui_archiver.widgets.paint import MARK_STYLE, STATE_STYLE, Glyphs, Piece, fit
 
 WIDE = 110
@@ -115,7 +115,7 @@ def cell(run: Run, name: str, glyphs: Glyphs, now: datetime, *, width: int, wide
     if name == "configuration":
         return glyphs.clean(run.configuration), ""
     if name == "reason":
-        return glyphs.clean(run.reason), "dim"
+        return glyphs.clean(without_run(run.reason, run.run)), "dim"
     if name == "attempts":
         return (str(run.attempts) if run.attempts else ""), "warn" if run.attempts > 1 else ""
     if name == "size":

@@ -77,7 +77,11 @@ def chosen_runs(app: ConsoleApp, words: Words) -> tuple[int, ...] | None:
         return None
     if specs == ["marked"]:
         return tuple(sorted(app.book.marked))
-    tests = [parse_filter(f"run:{spec}") for spec in specs]
+    try:
+        tests = [parse_filter(f"run:{spec}") for spec in specs]
+    except UsageError:
+        words_typed = " ".join(specs)
+        raise UsageError(f"{words_typed!r} are no runs; write 12000, 12000-12500, 12000,12003 or marked") from None
     found = tuple(run.run for run in app.book.rows if any(test.matches(run) for test in tests))
     if not found:
         raise UsageError(f"no known run is {' '.join(specs)}")

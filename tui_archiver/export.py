@@ -12,6 +12,12 @@ from runarchive.errors import ArchiveError, Code
 from runarchive.model import Phase
 
 
+def why_no_export(path: str) -> str:
+    """Why a line that was typed is no file to export to; empty when it is one, or empty itself."""
+    name = path.strip()
+    return "" if not name or name.endswith((".csv", ".json")) else f"{name!r} ends neither in .csv nor in .json"
+
+
 def write_export(path: Path, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Write rows to a new file, JSON when it ends so, else CSV; returns the sentence to say.
 

@@ -86,6 +86,11 @@ def wrapped(text: str, width: int, most: int) -> list[str]:
     return shown
 
 
+def without_run(message: str, run: int) -> str:
+    """A message without the run number it begins with."""
+    return re.sub(rf"^(run )?{run}\b:? ", "", message)
+
+
 def ranges(numbers: Iterable[int], limit: int = 12) -> str:
     """Run numbers as `1000-1019, 1021`; beyond `limit` parts it says how many runs are left out."""
     parts: list[list[int]] = []

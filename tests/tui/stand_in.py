@@ -266,6 +266,11 @@ class StandIn:
         )
 
     def explain(self, run: int) -> Explanation:
+        if self.known[run].state is RunState.CONFLICT:
+            compare = Exit("look at the difference", f"tui-archiver compare {run} --show-diff", "compare")
+            add = Exit("write ours beside it into artdaqDB", f"tui-archiver import {run} --add", "add")
+            waive = Exit("take it out of every plan", f"tui-archiver waive {run} --reason TEXT", "waive")
+            return Explanation(self.known[run], (), (compare, add, waive), "nothing")
         way = Exit("try again", f"tui-archiver retry {run}", "retry")
         return Explanation(self.known[run], ("UconDB did not answer three times",), (way,), "the next start retries it")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +14,11 @@ from runarchive.errors import ArchiveError, Code
 from runarchive.model import Event, Job, JobState, RunState, Severity, Store
 from tests.tui.console_help import console, press, press_only, runs_of, screen_text, type_line, until
 from tests.tui.stand_in import NOW, StandIn
+from tui_archiver.columns import cell
+from tui_archiver.screens.detail import DetailScreen
 from tui_archiver.screens.dialogs import ConfirmScreen, TextScreen
+from tui_archiver.screens.doctor import FRESH_SECONDS, DoctorScreen
+from tui_archiver.widgets.paint import Glyphs
 
 
 async def test_the_first_hint_is_whole_at_eighty_columns() -> None:
@@ -166,3 +172,92 @@ async def test_a_job_that_was_refused_stands_in_the_command_log_as_an_error() ->
         archive.broken = ArchiveError(Code.LOCK_HELD, "the lock is held", hint="wait")
         await press(pilot, *["down"] * 4, "i", "y")
         assert [(call.result, call.failed) for call in app.command_log] == [("the lock is held", True)]
+
+
+async def test_an_empty_table_says_why_and_which_key_fills_it() -> None:
+    archive = StandIn(run for run in StandIn().runs() if run.state is RunState.ARCHIVED)
+    async with console(archive) as (app, pilot):
+        await press(pilot, "f")
+        assert "no run has a fault; f shows all runs again" in screen_text(app)
+        runs_of(app).set_filter("waiting")
+        await press(pilot)
+        assert "no run with a fault passes the filter; escape clears it" in screen_text(app)
+        await press(pilot, "escape", "escape")
+        assert "passes the filter" not in screen_text(app)
+        await press(pilot, "9")
+        assert "nothing has happened yet" in screen_text(app)
+        await press(pilot, "t")
+        assert "this console has changed nothing yet" in screen_text(app)
+    async with console(StandIn(0)) as (app, _):
+        assert "no run is known yet; run records are looked for in /nowhere" in screen_text(app)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 24)])
+async def test_the_reason_of_a_run_is_whole_in_its_detail(size: tuple[int, int]) -> None:
+    reason = "run 18199 in artdaqDB holds other content under '18199/BNBZeroBias-00031': different originals, tpc01"
+    archive = StandIn()
+    archive.known[18199] = replace(archive.known[18199], state=RunState.CONFLICT, reason=reason)
+    why = (f"CONFLICT: {reason}", f"artdaqDB verdict: conflict on 2026-11-21, {reason}")
+    archive.explain = lambda run: Explanation(archive.known[18199], why, (), "nothing")  # type: ignore[method-assign]
+    life = archive.life(18199)
+    facts = (("artdaqDB verdict", f"conflict on 2026-11-21, {reason}"),)
+    archive.life = lambda run: replace(life, facts=facts)  # type: ignore[method-assign]
+    async with console(archive, size=size) as (app, pilot):
+        await press(pilot, "enter")
+        said = "".join(screen_text(app).split())
+        assert said.count("".join(reason.removeprefix("run 18199 ").split())) == 1, "whole, and once"
+        assert "artdaqDBverdictconflicton2026-11-21" in said
+
+
+async def test_escape_in_compare_leads_back_to_where_it_was_called_from() -> None:
+    async with console() as (app, pilot):
+        await press(pilot, "c", "escape")
+        assert app.current_mode == "runs"
+        await press(pilot, "down", "enter", "c")
+        assert app.current_mode == "compare"
+        await press(pilot, "escape")
+        assert isinstance(app.screen, DetailScreen)
+        assert app.screen.run_number == 18198
+        await press(pilot, "escape", "3", "c", "escape")
+        assert app.current_mode == "failures"
+
+
+async def test_doctor_looks_again_when_one_comes_back_and_begins_at_what_is_wrong() -> None:
+    archive = StandIn()
+    asked: list[int] = []
+    doctor = archive.doctor
+    archive.doctor = lambda: asked.append(1) or doctor()  # type: ignore[func-returns-value,method-assign]
+    async with console(archive) as (app, pilot):
+        await press(pilot, "0")
+        assert "next: start the server or correct its address" in screen_text(app)
+        assert "as of 06:14:00" in screen_text(app)
+        await press(pilot, "1", "0")
+        assert len(asked) == 1, "what was just found out is still so"
+        assert isinstance(app.screen, DoctorScreen)
+        app.screen._asked_at -= FRESH_SECONDS
+        await press(pilot, "1", "0")
+        assert len(asked) == 2
+
+
+async def test_an_export_is_refused_where_its_ending_says_nothing(tmp_path: Path) -> None:
+    async with console() as (app, pilot):
+        await press(pilot, "e")
+        await type_line(pilot, str(tmp_path / "runs"))
+        assert "ends neither in .csv nor in .json" in " ".join(screen_text(app).split())
+        await type_line(pilot, str(tmp_path / "runs.csv"))
+        await press(pilot, "colon")
+        await type_line(pilot, f"export {tmp_path / 'more'}")
+        assert os.listdir(tmp_path) == ["runs.csv"]
+        assert "neither" in screen_text(app)
+
+
+async def test_a_word_that_is_no_run_is_refused_with_what_a_command_takes() -> None:
+    async with console() as (app, pilot):
+        await press(pilot, "colon")
+        await type_line(pilot, "import abc")
+        assert "'abc' are no runs; write 12000, 12000-12500, 12000,12003 or marked" in screen_text(app)
+
+
+def test_the_column_why_does_not_spend_its_room_on_the_run_number() -> None:
+    run = replace(StandIn(1).known[18000], reason="run 18000 in artdaqDB holds other content")
+    assert cell(run, "reason", Glyphs(False), NOW, width=16, wide=False)[0] == "in artdaqDB holds other content"

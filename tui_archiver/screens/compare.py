@@ -313,6 +313,10 @@ class CompareScreen(ConsoleScreen):
         """Files or text."""
         (self.diff if self.files.has_focus else self.files).focus()
 
+    def action_step_back(self) -> None:
+        """Back to where one came from."""
+        self.console_app.leave_compare()
+
     def action_explain(self) -> None:
         """Why the run is in its state."""
         run = self._run

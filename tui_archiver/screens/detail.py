@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from textual.app import ComposeResult
@@ -11,15 +11,16 @@ from runarchive.archive import Changes, Comparison, Explanation, RunLife
 from runarchive.errors import ArchiveError
 from runarchive.model import Store, Verdict
 from tui_archiver import work
-from tui_archiver.format import duration, size_text
+from tui_archiver.format import duration, size_text, without_run, wrapped
 from tui_archiver.keys import bindings
 from tui_archiver.run_book import Applied
 from tui_archiver.screens.base import ConsoleScreen, Export, styles_path
 from tui_archiver.ways import way_in
 from tui_archiver.widgets.bars import SEVERITY_STYLE, STORE_NAMES
-from tui_archiver.widgets.paint import MARK_STYLE, STATE_STYLE, Piece
+from tui_archiver.widgets.paint import MARK_STYLE, STATE_STYLE, Piece, length
 from tui_archiver.widgets.piece_list import Line, PieceList, line
 
+MOST_LINES = 12
 VERDICT_STYLE = {Verdict.PASS: "good", Verdict.FAIL: "bad", Verdict.SKIP: "dim", Verdict.UNKNOWN: "warn"}
 
 
@@ -81,6 +82,11 @@ class DetailScreen(ConsoleScreen):
         self._comparison = comparison
         self._show()
 
+    def on_resize(self) -> None:
+        """Break the texts anew."""
+        super().on_resize()
+        self.call_after_refresh(self._show)
+
     def fetch_failed(self, key: str, error: Exception) -> None:
         """A store out of reach leaves the rest readable."""
         if key == "files":
@@ -110,9 +116,8 @@ class DetailScreen(ConsoleScreen):
         for store in Store:
             mark = run.marks.of(store)
             marks += [(f"  {STORE_NAMES[store]} ", "dim"), (f"{glyphs.mark(mark)} {mark.word}", MARK_STYLE[mark])]
-        yield line(
-            (f" Run {run.run}  ", "strong"), (run.state.value, STATE_STYLE[run.state]), f"  {glyphs.clean(run.reason)}"
-        )
+        head = (f" Run {run.run}  ", "strong"), (f"{run.state.value}  ", STATE_STYLE[run.state])
+        yield from self._in_full(head, without_run(run.reason, run.run))
         yield line(*marks)
         facts = [("configuration", run.configuration)]
         facts += [("start", run.start.isoformat(" ", "seconds"))] if run.start else []
@@ -120,12 +125,15 @@ class DetailScreen(ConsoleScreen):
         facts += [("size", size_text(run.size))] if run.size is not None else []
         facts += [("attempts", str(run.attempts))] if run.attempts else []
         for name, text in (*facts, *told.life.facts):
-            yield line((f"   {glyphs.clean(name):<14} ", "dim"), glyphs.clean(text, 1000))
-        said = {run.state.value, run.reason, *(f"{name}: {text}" for name, text in told.life.facts)}
+            # The reason stands above already, whole.
+            brief = text.removesuffix(f", {run.reason}") if run.reason else text
+            yield from self._in_full(((f"   {glyphs.clean(name):<14} ", "dim"),), brief)
+        said = {run.state.value, f"{run.state.value}: {run.reason}"}
+        said |= {f"{name}: {text}" for name, text in told.life.facts}
         said |= {f"{store}: {run.marks.of(store).word}" for store in Store}
         for why in told.explanation.why:
             if why not in said:
-                yield line(f"   {glyphs.clean(why, 1000)}")
+                yield from self._in_full(("   ",), why)
 
     def _exit_lines(self, told: Told) -> Iterable[Line]:
         glyphs, explanation = self.console_app.glyphs, told.explanation
@@ -133,9 +141,18 @@ class DetailScreen(ConsoleScreen):
             yield self._title("What can be done now")
         for way in explanation.exits:
             key = glyphs.clean(way_in(way, self.scope, self.console_app.keymap))
-            yield line((f"   {key}{'  ' if key else ''}", "key"), glyphs.clean(way.what))
+            yield from self._in_full(((f"   {key}{'  ' if key else ''}", "key"),), way.what)
         if explanation.by_itself:
-            yield line(f"   by itself: {glyphs.clean(explanation.by_itself)}")
+            yield from self._in_full(("   by itself: ",), explanation.by_itself)
+
+    def _in_full(self, head: Sequence[Piece | str], text: str) -> Iterable[Line]:
+        """A text over as many lines as it needs, below itself."""
+        room = self.size.width - length(line(*head).pieces) - 1
+        first, *more = wrapped(self.console_app.glyphs.clean(text, 1000), room, MOST_LINES) or [""]
+        yield line(*head, first)
+        indent = " " * length(line(*head).pieces)
+        for part in more:
+            yield line(f"{indent}{part}")
 
     def _title(self, text: str) -> Line:
         return line((f" {text}", "header"))

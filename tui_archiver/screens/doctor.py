@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
+import time
 from pathlib import Path
 
 import textual
@@ -13,13 +15,15 @@ from textual.app import ComposeResult
 from runarchive import __version__
 from runarchive.clean import clean
 from runarchive.model import CheckResult, Verdict
-from tui_archiver.format import duration
+from tui_archiver.format import clock, duration
 from tui_archiver.keys import bindings
 from tui_archiver.screens.base import ConsoleScreen, Export, styles_path
 from tui_archiver.widgets.line_view import LineView
 from tui_archiver.widgets.paint import fit
 from tui_archiver.widgets.piece_list import Line, PieceList, line
 
+FRESH_SECONDS = 10.0
+"""Checks that are younger are not made again when the screen is opened."""
 SIGNS = {
     Verdict.PASS: ("ok  ", "good"),
     Verdict.FAIL: ("FAIL", "bad"),
@@ -43,7 +47,8 @@ class DoctorScreen(ConsoleScreen):
     def __init__(self) -> None:
         super().__init__()
         self._results: tuple[CheckResult, ...] = ()
-        self._asked = False
+        self._asked_at = -math.inf
+        self._made_at = ""
 
     def body(self) -> ComposeResult:
         """Checks, and the next step for the one under the cursor."""
@@ -52,20 +57,32 @@ class DoctorScreen(ConsoleScreen):
         yield PieceList(glyphs, id="check-told", cursor=False)
 
     def catch_up(self) -> None:
-        """The first round is made at once."""
-        if not self._asked:
+        """Who comes back wants to know how it is now."""
+        if time.monotonic() - self._asked_at > FRESH_SECONDS:
             self.action_again()
 
     def action_again(self) -> None:
         """Make every check."""
-        self._asked = True
-        self.query_one("#check-told", PieceList).show([line((" checking …", "dim"))])
+        self._asked_at = time.monotonic()
+        self._show_head("checking …")
         self.fetch("doctor", self.archive.doctor, self._loaded)
 
-    def _loaded(self, results: tuple[CheckResult, ...]) -> None:
-        self._results = (*(one for one in results if one.name != "terminal"), *self.terminal_checks())
+    def fetch_failed(self, key: str, error: Exception) -> None:
+        """The checks could not be made; those on screen are the ones before."""
+        super().fetch_failed(key, error)
+        self._show_head(self._made_at)
+
+    def _show_head(self, when: str) -> None:
         view = self.query_one("#checks", PieceList)
-        view.header_pieces = ((f" {'':<4} {'CHECK':<24} EVIDENCE", ""),)
+        view.header_pieces = ((f" {'':<4} {'CHECK':<24} EVIDENCE", ""), (f"  {when}", "dim"))
+        view.changed()
+
+    def _loaded(self, results: tuple[CheckResult, ...]) -> None:
+        first_round = not self._results
+        self._results = (*(one for one in results if one.name != "terminal"), *self.terminal_checks())
+        self._made_at = f"as of {clock(self.console_app.now())}"
+        self._show_head(self._made_at)
+        view = self.query_one("#checks", PieceList)
         lines = [self._line(result) for result in self._results]
         origins = sorted(self.archive.config.origins.items())
         lines.append(line((" Where the config's values come from", "header")))
@@ -74,6 +91,9 @@ class DoctorScreen(ConsoleScreen):
             line((f"      {fit(tidy(name), 34)} ", ""), (tidy(f"{o.shown}  {o.source}"), "dim")) for name, o in origins
         ]
         view.show(lines)
+        if first_round:
+            failed = (at for at, result in enumerate(self._results) if result.verdict is Verdict.FAIL)
+            view.go_to(next(failed, 0))
         self._show_hint()
 
     def _line(self, result: CheckResult) -> Line:
@@ -126,7 +146,8 @@ class DoctorScreen(ConsoleScreen):
 
     def report(self) -> str:
         """Every check as text, without secrets."""
-        lines = [f"tui-archiver doctor, {self.console_app.now().isoformat(timespec='seconds')}", ""]
+        now = self.console_app.now().isoformat(timespec="seconds")
+        lines = [f"tui-archiver doctor, {now}, {self._made_at or 'nothing checked yet'}", ""]
         for result in self._results:
             lines.append(f"{SIGNS[result.verdict][0]} {clean(result.name)}: {clean(result.evidence, 2000)}")
             if result.hint:

@@ -13,12 +13,12 @@ from runarchive.archive import Changes, RunFailure
 from runarchive.keymap import Key
 from runarchive.model import JobState, RunState
 from tui_archiver import work
-from tui_archiver.format import clock, short_time
+from tui_archiver.format import clock, short_time, without_run
 from tui_archiver.keys import bindings
 from tui_archiver.news import FRESH
 from tui_archiver.run_book import Applied
 from tui_archiver.screens.base import ConsoleScreen, Export, styles_path
-from tui_archiver.widgets.bars import STORE_NAMES, without_run
+from tui_archiver.widgets.bars import STORE_NAMES
 from tui_archiver.widgets.line_view import LineView
 from tui_archiver.widgets.paint import STATE_STYLE, fit
 from tui_archiver.widgets.piece_list import Line, PieceList, line

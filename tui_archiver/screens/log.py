@@ -140,6 +140,7 @@ class LogScreen(ConsoleScreen):
             if one.severity in wanted and (not needle or needle in f"{one.run} {one.text} {one.writer}".casefold())
         ]
         view.changed()
+        view.say_when_empty(self._why_empty(bool(known)))
         if self._following and view.count:
             view.go_to(view.count - 1)
         what = "command log" if self._commands else "events"
@@ -150,6 +151,11 @@ class LogScreen(ConsoleScreen):
             [(f"{view.count} of {len(known)}  {follow} ", "dim")],
         )
         self._show_whole_line()
+
+    def _why_empty(self, any_known: bool) -> str:
+        if any_known:
+            return "no line holds this text; escape clears the filter" if self._needle else "no line is that severe"
+        return "this console has changed nothing yet" if self._commands else "nothing has happened yet"
 
     def _show_whole_line(self) -> None:
         """The line under the cursor in full, where the screen is too narrow for it."""

@@ -96,6 +96,18 @@ class RunsScreen(ConsoleScreen):
             self.size.width or 80,
         )
         self.query_one("#filter", OneLine).show(said)
+        table.say_when_empty(app.glyphs.clean(self._why_empty(), 200))
+
+    def _why_empty(self) -> str:
+        app, view = self.console_app, self.console_app.book.view
+        if not app.book.rows:
+            place = app.archive.config.source_files.run_records_dir
+            return f"no run is known yet; run records are looked for in {place}" if app.loaded else "reading the ledger"
+        faults = app.keymap.name("runs.faults")
+        if view.filter.words:
+            with_fault = " with a fault" if view.faults_only else ""
+            return f"no run{with_fault} passes the filter; escape clears it"
+        return f"no run has a fault; {faults} shows all runs again"
 
     def on_resize(self) -> None:
         """The strip has as many cells as there is room."""

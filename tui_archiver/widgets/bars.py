@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -14,7 +13,7 @@ from textual.strip import Strip
 from runarchive.archive import Health, LockHolder
 from runarchive.model import Event, Job, JobState, Mark, Severity, Store
 from tui_archiver.coverage import Cover, Coverage
-from tui_archiver.format import age, clock, duration, wrapped
+from tui_archiver.format import age, clock, duration, without_run, wrapped
 from tui_archiver.news import LOUD
 from tui_archiver.widgets.paint import Glyphs, Painted, Piece, fit, length
 
@@ -168,11 +167,6 @@ class EventLine(OneLine):
 def run_and_text(event: Event) -> tuple[str, str]:
     """An event's run number with a blank (empty for none), and its message without that number in front."""
     return ("", event.message) if event.run is None else (f"{event.run} ", without_run(event.message, event.run))
-
-
-def without_run(message: str, run: int) -> str:
-    """A message without the run number it begins with."""
-    return re.sub(rf"^(run )?{run}\b:? ", "", message)
 
 
 class Hint(NamedTuple):

@@ -45,6 +45,7 @@ class LineView(Painted, ScrollView, can_focus=True):
     def __init__(self, glyphs: Glyphs, *, id: str | None = None, cursor: bool = True) -> None:  # noqa: A002
         super().__init__(glyphs, id=id)
         self.cursor = 0
+        self.empty = ""
         self.has_cursor = cursor
         self.can_focus = cursor
         self._strips: LRUCache[Hashable, Strip] = LRUCache(CACHED_LINES)
@@ -83,6 +84,8 @@ class LineView(Painted, ScrollView, can_focus=True):
             return self.strip(self.header(width) or (), width, "header")
         start, first = self.scroll_offset
         line = y - top + first
+        if line == 0 == self.count and self.empty:
+            return self.strip(((f"   {self.empty}", "dim"),), width)
         if line >= self.count:
             return Strip.blank(width, self.rich_style)
         over = ""
@@ -96,6 +99,12 @@ class LineView(Painted, ScrollView, can_focus=True):
         if strip is None:
             strip = self._strips[kept] = self.strip(self.pieces(line, width), width, over, start)
         return strip
+
+    def say_when_empty(self, words: str) -> None:
+        """What stands in place of lines where there are none: why, and what would change that."""
+        if words != self.empty:
+            self.empty = words
+            self.refresh_each((0,))
 
     def notify_style_update(self) -> None:
         """Forget what was painted in other colours."""
