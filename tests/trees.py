@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tarfile
 from pathlib import Path
 
@@ -15,6 +16,16 @@ def unpack(packed: Path, into: Path) -> Path:
         archive.extraction_filter = lambda member, _: member
         archive.extractall(into)
     return into
+
+
+def picture(directory: Path) -> dict[str, tuple[int, int, bytes]]:
+    """Mode, modification time and content of everything in a directory."""
+    found = {}
+    for path in sorted([directory, *directory.rglob("*")]):
+        status = path.lstat()
+        content = path.read_bytes() if stat.S_ISREG(status.st_mode) else b""
+        found[str(path.relative_to(directory))] = (status.st_mode, status.st_mtime_ns, content)
+    return found
 
 
 def remove(tree: Path) -> None:

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import ast
 import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from runarchive.artdaqdb.store import NewDocument
+from runarchive.artdaqdb.store import ArtdaqStore, NewDocument
+from runarchive.cli.main import main
+from runarchive.errors import ArchiveError, Code
+from runarchive.fhicl.parser import parse
 from runarchive.ledger.state_files import read_failure_log
 from runarchive.model import RunState, Store
 from tests import fake_tools
 from tests.archiver_site import Site
+from tests.trees import picture
 
 LIBRARY = Path(__file__).parents[2] / "lib" / "runarchive"
 STOP = "\nDAQInterface stop time: Sat Nov 21 07:00:00 UTC 2026\n"
+
+
+@pytest.fixture
+def site(each_site: Site) -> Site:
+    """Every test here runs on both native artdaqDB providers."""
+    return each_site
 
 
 def rewrite(site: Site, run: int, name: str, change: tuple[str, str]) -> None:
@@ -57,11 +69,12 @@ def test_p2_an_update_that_failed_once_is_made_by_the_next_start(site: Site) -> 
 
 
 @pytest.fixture
-def tools_site(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+def tools_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     """A site that works through bulkloader and bulkdownloader, found over the PATH of archiver.env."""
     fake_tools.install(tmp_path / "bin")
     monkeypatch.setenv("FAKE_SSH_LOG", str(tmp_path / "ssh.log"))
     monkeypatch.delenv("FAKE_TOOLS", raising=False)
+    site = Site(tmp_path / "site")
     (site.root / "archiver.env").write_text(f"export PATH={tmp_path / 'bin'}:$PATH\n")
     site.configure(artdaq_db={"use_tools": True}, app={"run_process_retries": 0})
     return site
@@ -88,6 +101,31 @@ def test_rows_074_and_108_and_p5_the_tools_of_the_path_are_used_and_their_failur
     assert site.run("--retry-failed-import").code == 0
     assert site.run("--migrate-only").code == 0
     assert site.states()[2000] is RunState.ARCHIVED
+
+
+SCHEMA_OF_A_SITE = """
+artdaq_processes: [ ]
+artdaq_includes: [ ]
+run_history: [ { collection: RunHistory pattern: "(.*/)(boot|metadata|RunHistory|tpc[0-9]+)(\\\\.fcl$)" } ]
+system_layout: [ { collection: SystemLayout pattern: "(.*)(schema)(\\\\.fcl$)" } ]
+"""
+
+
+def test_p4_files_that_no_rule_of_schema_fcl_names_are_archived_like_the_others(site: Site, tmp_path: Path) -> None:
+    (site.root / "conf" / "schema.fcl").write_text(SCHEMA_OF_A_SITE)
+    (run,) = site.make(1)
+    with site.opened(run) as path:
+        (path / "newdetector01.fcl").write_text("threshold: 42\n")
+        (path / "notes of the shift.md").write_text("laser on\n")
+        (path / "dump.dat").write_bytes(bytes(range(256)))
+    assert site.run().code == 0
+    assert site.states() == {run: RunState.ARCHIVED}
+    texts = site.exported(run)
+    assert "tpc[0-9]+" in texts["schema"]
+    assert "threshold: 42" in texts["newdetector01"]
+    assert b"threshold: 42" in dict(site.blob(run).files)["newdetector01.fcl"]
+    assert main(["-c", str(site.config_file), "records", "restore", str(run), "--out", str(tmp_path / "back")]) == 0
+    assert picture(tmp_path / "back") == picture(site.records / str(run))
 
 
 def test_p6_what_run_control_said_is_archived(site: Site) -> None:
@@ -170,14 +208,44 @@ def test_p15_of_two_configurations_of_a_run_none_is_exported_as_the_run(site: Si
     assert "another00001" in found.reason
 
 
-def test_p16_what_dataflowconfiguration_repeats_is_in_boot_and_metadata(site: Site) -> None:
-    """DAQInterface's DataflowConfiguration.fcl is no file of the record: it repeats boot and metadata."""
-    site.make(1)
-    assert site.run("--import-only").code == 0
-    texts = site.exported(1000)
+def pairs(text: str) -> dict[str, object]:
+    """The names and values at the top of a FHiCL text."""
+    return dict(parse(text).data.table("main").items)
+
+
+def test_p16_all_that_dataflowconfiguration_says_is_in_the_archive_and_the_record_comes_back_whole(
+    site: Site, tmp_path: Path
+) -> None:
+    """DAQInterface made it of boot, the process table and metadata; each of these is a document here."""
+    (run,) = site.make(1)
+    record = site.records / str(run)
+    assert site.run().code == 0
+    texts = site.exported(run)
     assert "DataflowConfiguration" not in texts
-    assert "subsystem_settings" in texts["boot"]
-    assert "components" in texts["metadata"]
+    assert {"DAQ_setup_script", "subsystem_settings", "artdaq_process_settings"} <= set(pairs(texts["boot"]))
+    rows = [line.split() for line in (record / "ranks.txt").read_text().splitlines() if line.strip()]
+    ranks = parse(texts["ranks"]).data.table("main").table("ranks")
+    assert [row for _, row in ranks.items] == rows
+    assert rows[0] == ["host", "port", "label", "subsystem", "rank"]
+    written = (record / "metadata.txt").read_text()
+    commits = dict(re.findall(r"(?m)^(.*) commit/version: \"?([^\" ]*)", written))
+    metadata = pairs(texts["metadata"])
+    assert commits
+    for package, commit in commits.items():
+        assert commit in str(metadata[f"{package.replace('-', '_').replace(' ', '_')}_commit_or_version"])
+    assert metadata["components"] == re.findall(r"(?m)^Component #\d+: (.*)", written)
+    restore = ["-c", str(site.config_file), "records", "restore", str(run), "--out", str(tmp_path / "restored")]
+    assert main(restore) == 0
+    assert picture(tmp_path / "restored") == picture(record)
+
+
+def test_p16_a_dataflowconfiguration_that_lies_in_the_record_is_archived_like_every_file(site: Site) -> None:
+    (run,) = site.make(1)
+    with site.opened(run) as path:
+        (path / "DataflowConfiguration.fcl").write_text("request_port: 3001\n")
+    assert site.run().code == 0
+    assert "request_port: 3001" in site.exported(run)["DataflowConfiguration"]
+    assert "DataflowConfiguration.fcl" in [name for name, _ in site.blob(run).files]
 
 
 def test_p17_nothing_is_evaluated_and_no_shell_is_asked() -> None:
@@ -219,20 +287,34 @@ def test_p1_and_l4_a_run_imported_in_progress_gets_its_stop_time(site: Site) -> 
     assert "DAQInterface_stop_time" in site.exported(1000)["RunHistory2"]
 
 
-def test_p3_and_l17_a_half_written_run_is_completed(tmp_path: Path, mongodb_database: str) -> None:
-    from pymongo import MongoClient
-
-    site = Site(tmp_path / "site", mongodb_database)
+@pytest.mark.parametrize("lost", ["RunHistory2", "schema", "boot"])
+def test_p3_and_l17_a_half_written_run_is_completed(
+    site: Site, lost: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store refuses one document for a while; what was written before it is no whole run, and is known as none."""
     site.make(1)
-    site.run("--import-only")
-    whole = site.exported(1000)
-    with MongoClient[dict[str, object]](mongodb_database) as client:
-        gone = client.get_default_database()["RunHistory"].delete_one({"entities.name": "RunHistory2"})
-    assert gone.deleted_count == 1
-    for path in site.work.glob("ledger.sqlite*"):
-        path.unlink()
-    assert site.run().code == 0
-    assert site.exported(1000) == whole
+    site.configure(app={"run_process_retries": 0})
+    with site.artdaqdb() as store:
+        kind = type(store)
+    whole = kind.insert
+
+    def insert(store: ArtdaqStore, documents: Sequence[NewDocument], *more: object) -> None:
+        kept = [document for document in documents if document.entity != lost]
+        whole(store, kept)
+        raise ArchiveError(Code.TOOL_FAILED, "the last document was lost", store=Store.ARTDAQDB, retryable=True)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(kind, "insert", insert)
+        assert site.run("--import-only").code == 1
+    assert read_failure_log(site.work / "import_failures.log") == (1000,)
+    assert lost not in site.exported(1000)
+    assert site.run("--migrate-only").code in (0, 1)
+    assert site.held(Store.UCONDB) == set()
+    done = site.run("--retry-failed-import")
+    assert done.code == 0
+    assert "already archived, removing" not in done
+    assert lost in site.exported(1000)
+    assert site.run("--migrate-only").code == 0
     assert site.states() == {1000: RunState.ARCHIVED}
 
 
@@ -248,10 +330,30 @@ def test_p9_and_p10_sub_directories_keep_both_files_and_read_only_ones_work(site
     site.make(1)
     with site.opened(1000) as path:
         (path / "sub").mkdir()
-        (path / "sub" / next(path.glob("*.fcl")).name).write_text("other: 1\n")
-        os.chmod(path / "sub", 0o555)
-    assert site.run().code == 0
+        twin = next(path.glob("*.fcl")).name
+        (path / "sub" / twin).write_text("other: 1\n")
+        (path / "sub").chmod(0o555)
+    (site.records / "1000").chmod(0o555)
+    done = site.run_as_anybody()
+    assert done.code == 0, done.out
     assert site.states() == {1000: RunState.ARCHIVED}
+    texts = site.exported(1000)
+    name = twin.removesuffix(".fcl")
+    both = [texts[name], *(text for entity, text in texts.items() if name in entity and entity != name)]
+    assert ["other: 1" in text for text in both] == [False, True]
+
+
+def test_p11_a_file_that_may_not_be_read_is_named_and_stops_no_other_run(site: Site) -> None:
+    runs = site.make(2)
+    with site.opened(runs[0]) as path:
+        (path / "tpc99.fcl").write_text("a: 1\n")
+        (path / "tpc99.fcl").chmod(0)
+    done = site.run_as_anybody()
+    assert done.code == 1
+    line = next(line for line in done.messages if line.startswith(f"✗ Run {runs[0]} failed"))
+    assert "tpc99.fcl" in line
+    assert "permission denied" in line
+    assert site.held(Store.UCONDB) == {runs[1]}
 
 
 def test_p11_a_dangling_link_is_named_and_stops_no_other_run(site: Site) -> None:
@@ -270,3 +372,17 @@ def test_p12_an_empty_directory_is_archived_as_nothing(site: Site) -> None:
     assert site.run().code == 0
     assert site.states() == {1000: RunState.EMPTY}
     assert site.held(Store.ARTDAQDB) == set()
+
+
+@pytest.mark.parametrize("content", [None, "", "# no pair\n"])
+def test_p12_a_run_without_a_configuration_name_is_no_standard_and_says_so(site: Site, content: str | None) -> None:
+    (run,) = site.make(1)
+    with site.opened(run) as path:
+        (path / "metadata.txt").unlink()
+        if content is not None:
+            (path / "metadata.txt").write_text(content)
+    done = site.run()
+    assert configurations(site, run) == (f"{run}/unknown",)
+    (said,) = {line for line in done.messages if line.startswith(f"Run {run}: no stop time")}
+    assert re.search("metadata.txt (is missing: the configuration is not known|names no configuration)", said)
+    assert site.look()[run].reason in said

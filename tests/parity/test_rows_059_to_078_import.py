@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import re
-import stat
-from pathlib import Path
+
+import pytest
 
 from runarchive.artdaqdb.store import open_store
 from runarchive.config import load_config
 from runarchive.model import RunState, Store
 from tests.archiver_site import Site
+from tests.trees import picture
 
 ORDER = ["boot", "known_boardreaders_list", "setup", "environment", "metadata", "settings", "ranks"]
 
 
-def picture(directory: Path) -> dict[str, tuple[int, int, bytes]]:
-    """Mode, modification time and content of everything in a directory."""
-    found = {}
-    for path in sorted([directory, *directory.rglob("*")]):
-        status = path.lstat()
-        content = path.read_bytes() if stat.S_ISREG(status.st_mode) else b""
-        found[str(path.relative_to(directory))] = (status.st_mode, status.st_mtime_ns, content)
-    return found
+@pytest.fixture
+def site(each_site: Site) -> Site:
+    """Every test here runs on both native artdaqDB providers."""
+    return each_site
 
 
 def test_row_059_candidates_are_numbered_directories_that_artdaqdb_lacks_lowest_first(site: Site) -> None:
@@ -39,10 +36,10 @@ def test_row_059_candidates_are_numbered_directories_that_artdaqdb_lacks_lowest_
     assert site.held(Store.ARTDAQDB) == {990, 991, 2000, 2001}
 
 
-def test_row_060_start_and_stop_times_are_in_runhistory2(each_site: Site) -> None:
-    each_site.make(1)
-    each_site.run("--import-only")
-    text = each_site.exported(1000)["RunHistory2"]
+def test_row_060_start_and_stop_times_are_in_runhistory2(site: Site) -> None:
+    site.make(1)
+    site.run("--import-only")
+    text = site.exported(1000)["RunHistory2"]
     assert re.search(r'^DAQInterface_start_time\s*:\s*".* UTC \d{4}"', text, re.M)
     assert re.search(r"^DAQInterface_stop_time\s*:", text, re.M)
 
@@ -121,17 +118,17 @@ def test_row_073_and_p4_every_file_is_a_document_whatever_the_schema_says(site: 
     assert "newdetector01.fcl" in [name for name, _ in site.blob(1000).files]
 
 
-def test_row_075_importing_again_finds_the_run_archived_and_adds_nothing(each_site: Site) -> None:
-    each_site.make(1)
-    each_site.run("--import-only")
-    store = open_store(load_config(each_site.config_file).artdaq_db.database_uri)
+def test_row_075_importing_again_finds_the_run_archived_and_adds_nothing(site: Site) -> None:
+    site.make(1)
+    site.run("--import-only")
+    store = open_store(load_config(site.config_file).artdaq_db.database_uri)
     before = sum(store.collections().values())
-    for path in each_site.work.glob("ledger.sqlite*"):
+    for path in site.work.glob("ledger.sqlite*"):
         path.unlink()
-    assert each_site.run("--import-only").code == 0
+    assert site.run("--import-only").code == 0
     assert sum(store.collections().values()) == before
     store.close()
-    assert each_site.states()[1000] is RunState.IMPORTED
+    assert site.states()[1000] is RunState.IMPORTED
 
 
 def test_row_077_progress_every_ten_runs(site: Site) -> None:

@@ -23,6 +23,12 @@ from tests.http_faults import Fault, FaultyProxy, Message, corrupt_answer, lose_
 ORDER = ["boot", "known_boardreaders_list", "setup", "environment", "metadata", "settings", "ranks"]
 
 
+@pytest.fixture
+def site(each_site: Site) -> Site:
+    """Every test here runs on both native artdaqDB providers."""
+    return each_site
+
+
 @contextlib.contextmanager
 def proxied(site: Site, fault: Fault) -> Iterator[None]:
     """The site's UconDB behind a proxy, with this fault considered for each request."""

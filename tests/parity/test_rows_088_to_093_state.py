@@ -11,6 +11,12 @@ from runarchive.model import RunState, Store
 from tests.archiver_site import Site
 
 
+@pytest.fixture
+def site(each_site: Site) -> Site:
+    """Every test here runs on both native artdaqDB providers."""
+    return each_site
+
+
 def test_rows_088_and_089_state_files(site: Site) -> None:
     runs = site.make(4)
     site.break_record(runs[2])
