@@ -59,8 +59,6 @@ __all__ = [
     "RunResult", "StatusReport", "StoreCall", "StoreReport",
 ]  # fmt: skip
 
-ALL_STORES = (Store.FILESYSTEM, Store.ARTDAQDB, Store.UCONDB)
-
 
 class Archive:
     """One archive: what is where, what to do about it, and the jobs that do it.
@@ -83,19 +81,21 @@ class Archive:
 
     @classmethod
     def open(
-        cls, config: Config | Path | str | None = None, *, writable: bool = False, actor: str = "console"
+        cls, config: Config | Path | str | None = None, *, writable: bool = False, actor: str = "console",
+        examine: bool = False,
     ) -> Archive:
         """Open the archive of a config (None: the one that is found); no store is asked, no lock is taken.
 
         `writable` arms it at once; with `read_only: true` in the config it stays read-only all the same. Where the
-        ledger cannot be written, its memory lasts as long as this process. Raises ConfigError with every problem of
+        ledger cannot be written, its memory lasts as long as this process. `examine` reads the ledger through before,
+        and sets it aside if it is damaged. Raises ConfigError with every problem of
         the config, ArchiveError where a ledger is there and cannot be used.
         """
         if not isinstance(config, Config):
             config = open_config(None if config is None else str(config))
         os.environ.update(config.environment)  # archiver.env is for the tools and drivers, too
         try:
-            ledger = Ledger.open(config.app.ledger_file, actor=actor)
+            ledger = Ledger.open(config.app.ledger_file, actor=actor, examine=examine)
         except ArchiveError as error:
             if error.code is not Code.PERMISSION or writable:
                 raise
@@ -178,7 +178,7 @@ class Archive:
         runs = self.runs() if self._look.asked.grew() else self._look.asked.honest(found.runs)
         return Changes(found.rev, runs, found.gone, found.events, found.jobs)
 
-    def refresh(self, stores: Iterable[Store] = ALL_STORES, *, full: bool = False) -> None:
+    def refresh(self, stores: Iterable[Store] = tuple(Store), *, full: bool = False) -> None:
         """Look at the stores and derive every state anew; `full` trusts no cached listing.
 
         Waits for the stores; a store out of reach is in `health`, keeps its old marks and raises nothing.

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from runarchive.cli.main import main
 from runarchive.errors import ArchiveError, Code
 from runarchive.ledger import Ledger, Outcome
 from runarchive.model import Run, RunState
+from tests.archiver_site import Site
 
 WRITER = """
 import sys
@@ -105,8 +107,8 @@ def test_rot_in_the_middle_is_named_and_the_next_start_sets_it_aside(tmp_path: P
     ledger.close()
 
 
-def test_rot_that_is_met_while_reading_says_what_mends_it(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.sqlite"
+def rotten_ledger(path: Path) -> None:
+    """A ledger of which a page is bad that no opening reads."""
     ledger = Ledger.open(path)
     ledger.runs.put([Run(number, RunState.ARCHIVED, "x" * 100) for number in range(5000)])
     ledger.close()
@@ -114,12 +116,75 @@ def test_rot_that_is_met_while_reading_says_what_mends_it(tmp_path: Path) -> Non
     for page in range(40, len(content) // 4096):
         content[page * 4096 : page * 4096 + 512] = b"\xff" * 512
     path.write_bytes(content)
-    ledger = Ledger.open(path)
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_rot_that_is_met_while_reading_is_named_and_the_next_start_sets_it_aside(
+    tmp_path: Path, read_only: bool
+) -> None:
+    path = tmp_path / "ledger.sqlite"
+    rotten_ledger(path)
+    ledger = Ledger.open(path, read_only=read_only)
     with pytest.raises(ArchiveError) as caught:
         ledger.runs.all()
     assert caught.value.code is Code.CORRUPT
     assert "recover ledger" in caught.value.hint
     ledger.close()
+    ledger = Ledger.open(path)
+    assert "set aside" in ledger.notices[0]
+    assert ledger.runs.all() == ()
+    ledger.close()
+    assert Ledger.open(path).notices == ()
+
+
+def test_recover_ledger_mends_one_whose_rot_nobody_met_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    site = Site(tmp_path / "site")
+    site.make(2)
+    assert site.run().code == 0
+    (site.work / "ledger.sqlite").unlink()
+    rotten_ledger(site.work / "ledger.sqlite")
+    assert main(["-c", str(site.config_file), "recover", "ledger", "--apply"]) == 0
+    assert "is set aside as ledger.sqlite.damaged-" in capsys.readouterr().err
+    with site.archive() as archive:
+        assert {run.run: run.state for run in archive.runs()} == dict.fromkeys((1000, 1001), RunState.ARCHIVED)
+
+
+def test_a_start_that_meets_rot_ends_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    site = Site(tmp_path / "site")
+    site.make(2)
+    rotten_ledger(site.work / "ledger.sqlite")
+    first = site.run()
+    assert first.code == 1
+    assert "is damaged" in first
+    assert "out of reach" not in first
+    second = site.run()
+    assert second.code == 0
+    assert "is set aside as" in second
+    assert site.states() == dict.fromkeys((1000, 1001), RunState.ARCHIVED)
+
+
+@pytest.mark.parametrize("left", [None, b""], ids=["removed", "emptied"])
+def test_a_lost_ledger_is_said_once(tmp_path: Path, left: bytes | None) -> None:
+    path = tmp_path / "ledger.sqlite"
+    assert Ledger.open(path).notices == ()
+    for file in tmp_path.glob("ledger.sqlite*"):
+        if not file.name.endswith(".opening"):
+            file.unlink()
+    if left is not None:
+        path.write_bytes(left)
+    ledger = Ledger.open(path)
+    assert "is gone" in ledger.notices[0]
+    assert any("is gone" in event.message for event in ledger.events.latest())
+    ledger.close()
+    assert Ledger.open(path).notices == ()
+
+
+def test_what_is_no_file_is_no_ledger(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    path.mkdir()
+    with pytest.raises(ArchiveError, match="cannot be opened") as caught:
+        Ledger.open(path)
+    assert caught.value.code is Code.PERMISSION
 
 
 def test_who_polls_misses_no_change_of_any_writer(tmp_path: Path) -> None:

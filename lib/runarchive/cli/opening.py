@@ -33,12 +33,13 @@ IMPATIENT = 3
 IMPATIENT_SECONDS = 2.0
 
 
-def open_archive(args: argparse.Namespace, *, writes: bool = False) -> Archive:
-    """The archive of the config that the arguments name; `writes` arms it, unless they say --read-only.
+def open_archive(args: argparse.Namespace, *, writes: bool = False, examine: bool = False) -> Archive:
+    """The archive of the config that the arguments name; `writes` arms it, unless they say --read-only, and `examine`
+    reads its ledger through before.
 
     Raises ArchiveError(READ_ONLY) where a writing command is refused, ConfigError for a bad config.
     """
-    archive = Archive.open(args.config, writable=writes and not args.read_only, actor="")
+    archive = Archive.open(args.config, writable=writes and not args.read_only, actor="", examine=examine)
     if writes and archive.read_only:
         archive.close()
         refuse_read_only(args, "this command writes", config=True)

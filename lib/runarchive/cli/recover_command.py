@@ -19,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Show what a rebuild would change, and with --apply do it."""
-    with open_archive(args, writes=args.apply) as archive:
+    with open_archive(args, writes=args.apply, examine=args.what == RecoveryKind.LEDGER) as archive:
         preview = archive.recovery_apply(args.what) if args.apply else archive.recovery_preview(args.what)
     if args.json:
         lines = [{"name": name, "now": now, "stores": then} for name, now, then in preview.lines]

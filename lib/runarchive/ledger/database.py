@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,25 @@ def explain(error: sqlite3.Error, path: str) -> ArchiveError:
         )
     if any(word in text for word in _DAMAGED):
         return ArchiveError(
-            Code.CORRUPT, f"the ledger {path} is damaged: {text}", hint="`tui-archiver recover ledger` rebuilds it"
+            Code.CORRUPT,
+            f"the ledger {path} is damaged: {text}",
+            hint="start again, or `tui-archiver recover ledger`: it is set aside, and the stores are looked at anew",
         )
+    if "unable to open" in text:
+        text = "it is no file" if Path(path).is_dir() else text
+        return ArchiveError(Code.PERMISSION, f"the ledger {path} cannot be opened: {text}", phase=Phase.WRITE)
     if "readonly" in text:
         return ArchiveError(Code.PERMISSION, f"the ledger {path} may not be written: {text}", phase=Phase.WRITE)
     return ArchiveError(Code.INTERNAL, f"the ledger {path}: {text}")
+
+
+def guard_of(place: Path) -> Path:
+    """The file beside a ledger that whoever opens that for writing holds; it says what is known of the ledger."""
+    return place.with_name(f"{place.name}.opening")
+
+
+BEGUN, DAMAGED = b"begun\n", b"damaged\n"
+"""What a guard says: there was a ledger; somebody met damage in it, so it is examined before it is used again."""
 
 
 def is_damage(error: sqlite3.Error) -> bool:
@@ -164,7 +178,7 @@ class Database:
                 if self._depth == 0:
                     self._rollback()
                 if isinstance(error, sqlite3.Error):
-                    raise explain(error, self.name) from error
+                    raise self._explained(error) from error
                 raise
             self._depth -= 1
             if self._depth == 0:
@@ -177,14 +191,14 @@ class Database:
             self._writer.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
             self._owner = None
-            raise explain(error, self.name) from error
+            raise self._explained(error) from error
 
     def _commit(self) -> None:
         try:
             self._writer.execute("COMMIT")
         except sqlite3.Error as error:
             self._rollback()
-            raise explain(error, self.name) from error
+            raise self._explained(error) from error
         finally:
             self._owner = None
 
@@ -217,7 +231,7 @@ class Database:
             try:
                 connection = self._connect()
             except sqlite3.Error as error:
-                raise explain(error, self.name) from error
+                raise self._explained(error) from error
             self._local.connection = connection
             with self._lock:
                 self._readers.append(connection)
@@ -228,12 +242,18 @@ class Database:
         try:
             return self.read().execute(sql, parameters).fetchall()
         except sqlite3.Error as error:
-            raise explain(error, self.name) from error
+            raise self._explained(error) from error
 
     def one(self, sql: str, parameters: tuple[object, ...] = ()) -> tuple[Any, ...]:
         """The first row of a query, or an empty tuple. Raises ArchiveError."""
         found = self.rows(sql, parameters)
         return found[0] if found else ()
+
+    def _explained(self, error: sqlite3.Error) -> ArchiveError:
+        if self.path is not None and is_damage(error):
+            with suppress(OSError):
+                guard_of(self.path).write_bytes(DAMAGED)
+        return explain(error, self.name)
 
     def check(self) -> tuple[str, ...]:
         """What SQLite finds wrong with the file; empty for a sound one."""

@@ -8,12 +8,12 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from runarchive.errors import ArchiveError, Code
-from runarchive.ledger.database import Database, explain, is_damage
+from runarchive.ledger.database import BEGUN, DAMAGED, Database, explain, guard_of, is_damage
 from runarchive.ledger.evidence import EvidenceTable
 from runarchive.ledger.history import History
 from runarchive.ledger.jobs import Jobs, this_actor
@@ -57,9 +57,12 @@ class Ledger:
         self.listings = Listings(database)
 
     @classmethod
-    def open(cls, wanted: Path, *, read_only: bool = False, actor: str | None = None) -> Ledger:
+    def open(
+        cls, wanted: Path, *, read_only: bool = False, actor: str | None = None, examine: bool = False
+    ) -> Ledger:
         """Open, or make, the ledger wanted; a damaged one is set aside with a notice and an empty one begun.
 
+        It is read through first where a process was cut off or met damage, and where `examine` asks for it.
         On a network filesystem it lives in this host's state directory. Read-only, a ledger that does not exist is an
         empty one in memory. Raises ArchiveError.
         """
@@ -73,8 +76,8 @@ class Ledger:
             raise ArchiveError(
                 Code.PERMISSION, f"the directory of the ledger {place} cannot be made: {error}", phase=Phase.WRITE
             ) from error
-        with _opening(place):
-            database = _open_for_writing(place, notices)
+        with _opening(place) as known:
+            database = _open_for_writing(place, notices, known, examine=examine)
         ledger = cls(database, tuple(notices), actor)
         for sentence in notices[1:] if notice else notices:
             ledger.events.record(sentence, severity=Severity.WARNING)
@@ -145,9 +148,9 @@ def set_aside(place: Path) -> Path:
 
 
 @contextmanager
-def _opening(place: Path) -> Iterator[None]:
-    """One process at a time opens for writing, so that two do not set the same file aside."""
-    guard = place.with_name(f"{place.name}.opening")
+def _opening(place: Path) -> Iterator[bytes]:
+    """One process at a time opens for writing, so that two do not set one file aside; gives what is known of it."""
+    guard = guard_of(place)
     try:
         descriptor = os.open(guard, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
@@ -155,19 +158,29 @@ def _opening(place: Path) -> Iterator[None]:
         raise ArchiveError(code, f"the ledger {place} cannot be opened: {error}", phase=Phase.WRITE) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        known = os.pread(descriptor, 16, 0)
+        yield known
+        if known != BEGUN:
+            with suppress(OSError):  # another account's; it says the same the next time
+                guard.write_bytes(BEGUN)
     finally:
         os.close(descriptor)
 
 
-def _open_for_writing(place: Path, notices: list[str]) -> Database:
+def _open_for_writing(place: Path, notices: list[str], known: bytes, *, examine: bool) -> Database:
     if place.exists() and not os.access(place, os.W_OK):  # SQLite would open it all the same, and refuse later
         sentence = f"the ledger {place} may not be written by this account"
         raise ArchiveError(Code.PERMISSION, sentence, phase=Phase.WRITE)
     unclean = place.with_name(f"{place.name}-wal").exists()
+    size = place.stat().st_size if place.exists() else 0
+    if known and not size:
+        notices.append(
+            f"the ledger {place} is gone; an empty one is begun: no run is lost, but its history, notes and waivers are"
+        )
     try:
         database = Database(place)
-        if unclean and place.stat().st_size <= QUICK_CHECK_BYTES and (faults := database.check()):
+        doubtful = examine or known == DAMAGED or (unclean and size <= QUICK_CHECK_BYTES)
+        if doubtful and (faults := database.check()):
             database.close()
             raise sqlite3.DatabaseError(f"malformed: {faults[0]}")
         return database

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from runarchive.config import Config
-from runarchive.errors import ArchiveError
+from runarchive.errors import ArchiveError, Code
 from runarchive.ledger.ledger import Ledger
 from runarchive.model import Severity, Store
 from runarchive.pipeline.asked import Asked
@@ -118,6 +118,8 @@ class Look:
             message = look()
             damage, advice = self._damage(store), self._advice(store)
         except ArchiveError as error:
+            if error.code is Code.CORRUPT and error.store is None:
+                raise  # the ledger is, which says nothing about the store
             self.failures[store] = error
             self.health[store] = Health(store, False, None, error.message, self._memory.clock())
             if before.ok is not False and not self._ledger.read_only:
