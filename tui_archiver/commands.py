@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
 from runarchive.archive import JobOptions
@@ -18,7 +18,7 @@ from tui_archiver import work
 from tui_archiver.columns import COLUMNS
 from tui_archiver.run_book import SORT_KEYS
 from tui_archiver.screens.base import ConsoleScreen
-from tui_archiver.screens.dialogs import TextScreen
+from tui_archiver.screens.dialogs import TextScreen, still_cursors
 from tui_archiver.theme import THEMES
 
 if TYPE_CHECKING:
@@ -235,6 +235,17 @@ COMMANDS: dict[str, Command] = {
     "help": Command("", "this list", _help),
     "quit": Command("", "leave", lambda app, words: app.action_leave()),
 }
+
+
+class Palette(CommandPalette):
+    """The command palette of Textual, at rest while nobody types."""
+
+    def __init__(self) -> None:
+        super().__init__(placeholder="Find an action")
+
+    def on_mount(self) -> None:
+        """Stop the cursor's blinking."""
+        still_cursors(self)
 
 
 class ConsoleCommands(Provider):

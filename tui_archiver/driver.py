@@ -1,4 +1,4 @@
-"""Reading the terminal's keys: an escape stays a key of its own, however soon the next key follows it."""
+"""The console's end of the terminal: no escape is lost among the keys, and only cells that change are sent."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ import os
 import re
 import selectors
 from collections.abc import Iterable
+from typing import Any
 
 from textual._xterm_parser import XTermParser
+from textual.app import App
+from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
+
+from tui_archiver.wire import Wire
 
 ESCAPE = "\x1b"
 ESCAPE_KEY = "\x1b[27u"
@@ -45,6 +50,25 @@ class KeyParser(XTermParser):
 class ConsoleDriver(LinuxDriver):
     """Textual's driver with that parser; bytes that are no UTF-8 do not end its reading."""
 
+    def __init__(self, app: App[Any], **given: Any) -> None:
+        super().__init__(app, **given)
+        self._wire = Wire()
+
+    def start_application_mode(self) -> None:
+        """Take the terminal, at the start and after a suspension: its screen is blank then."""
+        self._wire.forget()
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+
+    def forget_screen(self) -> None:
+        """Send the next update whole."""
+        self._wire.forget()
+
+    def write(self, data: str) -> None:
+        """Write to the terminal what it does not show yet."""
+        told = self._wire.told(data)
+        if told:
+            super().write(told)
+
     def run_input_thread(self) -> None:
         """Read keys until the driver is told to stop, or the terminal is gone."""
         parser = KeyParser(self._debug)
@@ -65,3 +89,29 @@ class ConsoleDriver(LinuxDriver):
     def _pass_on(self, messages: Iterable[Message]) -> None:
         for message in messages:
             self.process_message(message)
+
+
+class TerminalApp(App[int], inherit_bindings=False):
+    """An App on that driver, wherever Textual would take its own for a Unix terminal."""
+
+    def get_driver_class(self) -> type[Driver]:
+        """The class of the driver."""
+        found = super().get_driver_class()
+        return ConsoleDriver if found is LinuxDriver else found
+
+    def on_resize(self) -> None:
+        """A terminal of another size may show anything."""
+        self.forget_terminal()
+
+    def forget_terminal(self) -> None:
+        """Send the next update whole, whatever the terminal shows."""
+        if isinstance(self._driver, ConsoleDriver):
+            self._driver.forget_screen()
+
+    def write_terminal(self, sequence: str) -> bool:
+        """Send a sequence that paints nothing; False where there is no terminal."""
+        if self._driver is None:
+            return False
+        self._driver.write(sequence)
+        self._driver.flush()
+        return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.suggester import Suggester
 from textual.widgets import Input, Static
 from textual.widgets.input import Selection
@@ -28,6 +28,12 @@ ASK_COUNT_ABOVE = 10
 def text_block(lines: Sequence[str]) -> Content:
     """Lines as they are, cleaned, without any markup."""
     return Content("\n".join(clean(line, 2000) for line in lines))
+
+
+def still_cursors(screen: Screen[Any]) -> None:
+    """Have no cursor blink: each blink would go over the line to the terminal."""
+    for line in screen.query(Input):
+        line.cursor_blink = False
 
 
 def _close(key: str, action: str, label: str, ident: str) -> Binding:
@@ -85,6 +91,7 @@ class AskingScreen(DialogScreen[Answer]):
 
     async def on_mount(self) -> None:
         """Take over what was typed meanwhile."""
+        still_cursors(self)
         self.take_early("")
         if self._ended_early:
             await self.end_line()
