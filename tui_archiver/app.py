@@ -11,7 +11,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
-from textual.command import CommandPalette
 from textual.filter import LineFilter, NoColor
 from textual.screen import Screen
 
@@ -19,7 +18,7 @@ from runarchive.archive import Archive, Health, LockHolder
 from runarchive.errors import ArchiveError, ExitCode, UsageError
 from runarchive.model import Event, Job, RunState, Severity, Store
 from tui_archiver.clipboard import copy_out
-from tui_archiver.commands import ConsoleCommands, run_line, words_for
+from tui_archiver.commands import ConsoleCommands, Palette, run_line, words_for
 from tui_archiver.coverage import Coverage
 from tui_archiver.export import why_no_export, write_export
 from tui_archiver.keys import BY_ID, Keymap, bindings
@@ -320,8 +319,8 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
 
     def action_command_palette(self) -> None:
         """Find an action by name."""
-        if not isinstance(self.screen, CommandPalette):
-            self.push_screen(CommandPalette(placeholder="Find an action"))
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette())
 
     def action_command_line(self) -> None:
         """Type a command."""
@@ -341,20 +340,14 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
 
     def action_redraw(self) -> None:
         """Paint everything, for a terminal that something else wrote into."""
+        self.forget_terminal()
         self.refresh(layout=True)
         self.screen.refresh(layout=True)
 
     def action_copy(self) -> None:
         """Copy what the cursor is on."""
         if isinstance(self.screen, ConsoleScreen):
-            self.say(copy_out(self.screen.copy_text(), self._write_terminal))
-
-    def _write_terminal(self, sequence: str) -> bool:
-        if self._driver is None:
-            return False
-        self._driver.write(sequence)
-        self._driver.flush()
-        return True
+            self.say(copy_out(self.screen.copy_text(), self.write_terminal))
 
     def action_export(self) -> None:
         """Ask for a file and write what the screen shows."""

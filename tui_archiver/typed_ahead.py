@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable
 
 from textual import events
-from textual.app import App
-from textual.driver import Driver
-from textual.drivers.linux_driver import LinuxDriver
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 
-from tui_archiver.driver import ConsoleDriver
+from tui_archiver.driver import TerminalApp
+from tui_archiver.screens.base import ConsoleScreen
 from tui_archiver.screens.dialogs import AskingScreen
 
 ENDS_A_LINE = ("enter", "escape")
 EDITS_A_LINE = ("backspace", "delete", "left", "right", "home", "end", "up", "down", "tab", "ctrl+u", "ctrl+w")
 """Keys that act by a binding, so later than the letters after them would."""
 ANSWERS = ("y", "n", "enter")
+READY_SECONDS = 0.02
+"""How soon a screen that has just opened is looked at again."""
+LOST_SECONDS = 2.0
+"""After how long a key that never came back to its action holds up the others no more."""
 WAITED_FOR = (*ENDS_A_LINE, *EDITS_A_LINE)
 
 
-class TypedAheadApp(App[int], inherit_bindings=False):
-    """An App that holds back what follows the end of a line, or what answers a question that is still on its way."""
+class TypedAheadApp(TerminalApp, inherit_bindings=False):
+    """An App that holds back what follows a key still on its way to its action, the end of a line, or a question."""
 
     _held: deque[events.Key] | None = None
     """What waits for a line that was ended; None: nothing waits."""
     _ended = False
     """Whether the key that ends the line was acted on."""
+    _acting = 0.0
+    """Since when a key is on its way to its action on a screen without a line; 0: none is."""
     _answer: str | None = None
     """What was typed to a question that is on its way, enter as a line feed; None: no question is."""
     _heard: Callable[[str], None] = staticmethod(lambda key: None)
     """Hears each key that was kept for that question, and the escape that gives it up."""
-
-    def get_driver_class(self) -> type[Driver]:
-        """The driver that keeps an escape apart from the key after it, where the terminal is read by Textual's own."""
-        found = super().get_driver_class()
-        return ConsoleDriver if found is LinuxDriver else found
 
     def expect_question(self, heard: Callable[[str], None]) -> None:
         """A question is being made: a count typed meanwhile is its answer, not the name of a screen."""
@@ -62,6 +62,8 @@ class TypedAheadApp(App[int], inherit_bindings=False):
         """Hold keys back while a line that was ended, or a question, is still on its way."""
         came_back = isinstance(event, events.Key) and event.is_forwarded
         if isinstance(event, events.Key) and not came_back:
+            if self._acting and time.monotonic() - self._acting > LOST_SECONDS:
+                await self._let_go()
             if self._held is not None:
                 self._held.append(event)
                 return
@@ -76,8 +78,23 @@ class TypedAheadApp(App[int], inherit_bindings=False):
             screen = self.screen_stack[-1] if self.screen_stack else None
             if isinstance(screen, AskingScreen) and screen.asks_for_text and event.key in WAITED_FOR:
                 self._held = deque()
+            elif not isinstance(screen, ModalScreen):
+                self._held, self._acting = deque(), time.monotonic()
         await super().on_event(event)
-        if came_back and isinstance(event, events.Key) and event.key in EDITS_A_LINE and not self._ended:
+        if not isinstance(event, events.Key):
+            return
+        if self._acting and (came_back or not event.is_forwarded):
+            await self._acted()
+        elif came_back and event.key in EDITS_A_LINE and not self._ended:
+            await self._let_go()
+
+    async def _acted(self) -> None:
+        """A key did what it stands for; the next is for the screen that shows now, once that has taken the focus."""
+        screen = self.screen_stack[-1] if self.screen_stack else None
+        waits = isinstance(screen, ConsoleScreen) and screen.focused is None
+        if waits and time.monotonic() - self._acting < LOST_SECONDS:
+            self.set_timer(READY_SECONDS, self._acted)
+        elif self._acting:
             await self._let_go()
 
     async def on_key(self, event: events.Key) -> None:
@@ -105,6 +122,6 @@ class TypedAheadApp(App[int], inherit_bindings=False):
             self.call_later(self._let_go)
 
     async def _let_go(self) -> None:
-        held, self._held, self._ended = self._held or deque(), None, False
+        held, self._held, self._ended, self._acting = self._held or deque(), None, False, 0.0
         while held:
             await self.on_event(held.popleft())

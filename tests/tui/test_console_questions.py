@@ -254,6 +254,28 @@ async def test_a_yes_typed_before_its_question_is_there_does_not_answer_it() -> 
         assert not [call for call in archive.calls if call[0] == "start"]
 
 
+async def test_a_count_typed_in_one_burst_with_the_key_that_asks_for_it_is_its_answer() -> None:
+    archive = StandIn()
+    async with console(archive) as (app, pilot):
+        app.book.marked.update(run for run in range(18100, 18120) if archive.known[run].state is not RunState.WAITING)
+        for key in ("i", *str(len(app.book.marked)), "enter"):
+            app.post_message(Key(key, key if len(key) == 1 else None))
+        await until(pilot, lambda: [call for call in archive.calls if call[0] == "start"])
+        assert app.current_mode == "runs"
+
+
+async def test_keys_in_one_burst_with_the_key_of_another_screen_act_there() -> None:
+    async with console() as (app, pilot):
+        for key in ("9", "slash", *"retry", "enter", "2", "l", "1", "G"):
+            app.post_message(Key(key, "/" if key == "slash" else key if len(key) == 1 else None))
+        await until(pilot, lambda: app.cursor_run == 18000)
+        await press(pilot, "9")
+        assert "/ retry" in screen_text(app)
+        await press(pilot, "2")
+        assert app.news.newest is not None
+        assert app.news.newest.message == "follow: there is no job", "l was a key of Jobs"
+
+
 async def test_a_mark_goes_when_its_run_is_archived() -> None:
     archive = StandIn()
     async with console(archive) as (app, pilot):
@@ -287,3 +309,12 @@ async def test_a_wrong_count_can_be_mended_and_what_follows_is_a_key_again() -> 
         await until(pilot, lambda: not isinstance(app.screen, ModalScreen))
         await press(pilot, "9")
         assert app.current_mode == "log"
+
+
+@pytest.mark.parametrize("keys", [("slash",), ("colon",), ("ctrl+p",), ("asterisk", "i")])
+async def test_no_cursor_blinks_over_the_line(keys: tuple[str, ...]) -> None:
+    async with console() as (app, pilot):
+        await press(pilot, *keys)
+        lines = list(app.screen.query(Input))
+        assert lines
+        assert not [line for line in lines if line.cursor_blink]
