@@ -15,7 +15,7 @@ from textual.filter import LineFilter, NoColor
 from textual.screen import Screen
 
 from runarchive.archive import Archive, Health, LockHolder
-from runarchive.errors import ArchiveError, ExitCode, UsageError
+from runarchive.errors import ArchiveError, ExitCode, UsageError, with_next_step
 from runarchive.model import Event, Job, RunState, Severity, Store
 from tui_archiver.clipboard import copy_out
 from tui_archiver.commands import ConsoleCommands, Palette, run_line, words_for
@@ -260,7 +260,7 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
     def say_error(self, error: Exception) -> None:
         """A failure as one sentence with the next step."""
         if isinstance(error, ArchiveError):
-            self.say("; ".join(part for part in (error.message.removesuffix("."), error.hint) if part), "error")
+            self.say(with_next_step(error.message, error.hint), "error")
         else:
             self.log.error(repr(error))
             self.say(f"{type(error).__name__}: {error}", "error")

@@ -194,6 +194,10 @@ class Archive:
         """The failure of the first store that the last look could not ask, or None."""
         return next(iter(self._look.failures.values()), None)
 
+    def silent_stores(self) -> Mapping[Store, ArchiveError]:
+        """The stores that the last look could not ask, each with its failure."""
+        return dict(self._look.failures)
+
     def judge(self, limit: int) -> int:
         """Compare runs that a store lists and nobody compared yet, newest first, at most so many; returns how many.
 

@@ -158,6 +158,11 @@ def cannot_write(place: Path, error: OSError, store: Store | None = None) -> Arc
     return ArchiveError(code, f"{place} cannot be written: {error.strerror or error}", store=store, phase=Phase.WRITE)
 
 
+def with_next_step(sentence: str, hint: str) -> str:
+    """What is wrong and, after a semicolon, what mends it."""
+    return f"{sentence.removesuffix('.')}; {hint}" if hint else sentence
+
+
 class ConfigError(ArchiveError):
     """The config file is wrong; `problems` lists every fault found, `warnings` what is doubtful beside them."""
 

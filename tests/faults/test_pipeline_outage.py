@@ -22,7 +22,7 @@ from runarchive.archive import Archive, JobKind, JobObserver, JobOptions, RunRes
 from runarchive.config import load_config
 from runarchive.errors import ArchiveError, Code
 from runarchive.ledger.ledger import Ledger
-from runarchive.model import JobState, RunState, Stage, Store
+from runarchive.model import JobState, RunState, Stage, Store, Verdict
 from runarchive.pipeline import job as job_module
 from runarchive.pipeline.import_stage import run_import
 from runarchive.ucondb.server.app import UconApp
@@ -179,11 +179,17 @@ def test_a_wrong_password_ends_migration_at_the_first_run_and_import_goes_on(sit
         [job] = archive.jobs()
         assert (job.done, job.failed) == (0, 0)
         assert job.message.startswith("0 done, 0 failed, 6 left")
+        mend = "correct the user and the password in the config"
+        assert job.message.endswith(f"; {mend}")
+        assert any(mend in line for line in archive.status().recommendations)
+        [told] = [check for check in archive.doctor() if check.name == "last job"]
+        assert (told.verdict, mend in told.evidence) == (Verdict.UNKNOWN, True)
     site.configure(ucon_db={"writer_password": "secret-of-the-writer"})
     with Archive.open(site.config_file, writable=True) as archive:
         outcome = archive.run_job(JobKind.ARCHIVE)
         assert {run.state for run in outcome.runs} == {RunState.ARCHIVED}
         assert len(outcome.runs) == 6
+        assert not any("the last job" in line for line in archive.status().recommendations)
 
 
 def test_one_failing_run_stops_no_other(site: Site) -> None:

@@ -105,7 +105,7 @@ def test_a_stage_that_stands_is_told_while_it_stands(tmp_path: Path, capsys: pyt
         assert process.stderr is not None
         told = process.stderr.readline()
         assert told.startswith("import stands: ")
-        assert told.endswith(" less than app.disk_reserve_mb 999999999; it goes on by itself\n")
+        assert told.endswith(" less than app.disk_reserve_mb 999999999: make room; it goes on by itself\n")
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) == ExitCode.INTERRUPTED
 

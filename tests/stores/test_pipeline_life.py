@@ -76,7 +76,7 @@ def test_a_stop_time_that_comes_late_is_an_update_and_supersedes_only_when_told(
     assert archive.run_job(JobKind.ARCHIVE).runs[0].state is RunState.ARCHIVED
     put_back(site, 1000, whole)
     grown = looked_at(archive)
-    assert (grown.state, grown.reason) == (RunState.OUTDATED, "the record grew after its import")
+    assert (grown.state, grown.reason) == (RunState.OUTDATED, "the record changed after its import")
     assert (grown.marks.artdaqdb, grown.marks.ucondb) == (Mark.UNKNOWN, Mark.VERIFIED)
     outcome = archive.run_job(JobKind.ARCHIVE)
     assert [(run.state, run.reason) for run in outcome.runs] == [(RunState.OUTDATED, "UconDB is older than artdaqDB")]
@@ -315,4 +315,4 @@ def test_the_failure_of_a_grown_run_names_the_import_that_mends_it(site: Site, a
     archive.glance_at([1000])
     assert looked_at(archive).state is RunState.OUTDATED
     [failure] = archive.failures()
-    assert "import what grew (`import 1000`)" in failure.failure.hint
+    assert "import what changed (`import 1000`)" in failure.failure.hint

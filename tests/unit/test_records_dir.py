@@ -157,7 +157,7 @@ def test_a_directory_that_cannot_be_entered_is_a_problem_at_a_glance_too(tmp_pat
         "if os.geteuid() == 0:\n"
         "    [os.chown(path, 65534, 65534) for path in (place, closed)]; os.setgid(65534); os.setuid(65534)\n"
         "print(*glance(place).problems, *(p.message for p in read_record(place, 7).problems), sep='\\n')\n"
-        "closed.chmod(0o755)"
+        "closed.chmod(0o755); place.chmod(0o300); print(*glance(place).problems); place.chmod(0o700)"
     )
     with tempfile.TemporaryDirectory() as place:
         command = [sys.executable, "-c", code, place]
@@ -165,6 +165,7 @@ def test_a_directory_that_cannot_be_entered_is_a_problem_at_a_glance_too(tmp_pat
     assert done.stdout.splitlines() == [
         "closed/a.fcl: Permission denied",
         "run 7: closed/a.fcl cannot be read: permission denied",
+        "its directory: Permission denied",
     ], done.stderr
 
 

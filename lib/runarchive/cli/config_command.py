@@ -47,7 +47,8 @@ def _check(args: argparse.Namespace) -> int:
             emit(f"error    {problem}")
         for warning in warnings:
             emit(f"warning  {warning}")
-        talk(f"{path}: {len(problems)} errors, {len(warnings)} warnings")
+        counts = ((len(problems), "error"), (len(warnings), "warning"))
+        talk(f"{path}: " + ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts))
     return ExitCode.FAILED if problems else ExitCode.DONE
 
 

@@ -50,13 +50,17 @@ def run_kind(args: argparse.Namespace, kind: JobKind, options: JobOptions, *, wr
             return show_plan(archive.plan(kind, runs, options), args.json)
         before = archive.plan(kind, runs, options) if runs is not None else None
         outcome = run_job(archive, kind, runs, options)
-        left_out = unclaimed(archive, {item.run for item in outcome.runs})
+        left_out = unclaimed(archive, runs, {item.run for item in outcome.runs})
         held = before.held if before is not None else ()
         return show_outcome(outcome, held, args.json, left_out if kind is JobKind.VERIFY else None)
 
 
-def unclaimed(archive: Archive, read: Collection[int]) -> dict[str, int]:
-    """How many runs claimed to be neither imported nor archived, by state: a verification did not `read` them."""
+def unclaimed(archive: Archive, asked: Collection[int] | None, read: Collection[int]) -> dict[str, int]:
+    """How many of the runs `asked` for (None: of all) a verification did not `read`, by state.
+
+    They claimed to be neither imported nor archived.
+    """
     claims = (RunState.IMPORTED, RunState.ARCHIVED)
-    states = (run.state for run in archive.runs() if run.state not in claims and run.run not in read)
+    runs = (run for run in archive.runs() if asked is None or run.run in asked)
+    states = (run.state for run in runs if run.state not in claims and run.run not in read)
     return dict(sorted(Counter(state.value for state in states).items()))

@@ -27,7 +27,7 @@ from runarchive.cli.output import emit, emit_json, talk
 from runarchive.cli.progress import progress_line
 from runarchive.cli.refusing import refuse_read_only
 from runarchive.errors import TAXONOMY, Code, ExitCode, UsageError
-from runarchive.model import Failure, Marks, Run, Stage, Store, run_number
+from runarchive.model import Failure, Marks, Run, RunState, Stage, Store, run_number
 
 IMPATIENT = 3
 IMPATIENT_SECONDS = 2.0
@@ -52,9 +52,10 @@ def look(archive: Archive, runs: Iterable[int] = ()) -> None:
     """Look at the stores, at these runs closely, and say which stores could not be asked."""
     archive.refresh()
     archive.glance_at(runs)
-    for store, health in archive.health().items():
-        if health.ok is False:
-            talk(f"{store}: {clean(health.message)}")
+    for store, error in archive.silent_stores().items():
+        talk(f"{store}: {clean(error.message)}")
+        if error.hint:
+            talk(f"  next: {clean(error.hint)}")
 
 
 # --- run numbers
@@ -213,11 +214,20 @@ def show_plan(plan: Plan, as_json: bool) -> int:
         return ExitCode.DONE
     for step in plan.steps:
         emit(f"{step.run}  {', '.join(step.stages)}" + (f"  {clean(step.reason)}" if step.reason else ""))
-    for step in plan.held:
-        talk(f"{step.run}  held, {step.state}: {clean(step.reason)}")
+    _tell_held(plan.held)
     held = f"{len(plan.held)} held, {plan.remaining} beyond the limit"
     talk(f"{len(plan.steps)} to {plan.kind}, {held}; nothing was done")
     return ExitCode.DONE
+
+
+def _tell_held(held: Sequence[PlannedRun]) -> None:
+    """The runs that stay as they are, each with its reason, and where its ways out stand."""
+    for step in held:
+        talk(f"{step.run}  held, {step.state}: {clean(step.reason)}")
+    open_ones = [step for step in held if step.state is not RunState.ARCHIVED]
+    if open_ones:
+        named = open_ones[0].run if len(open_ones) == 1 else "RUN"
+        talk(f"  next: `tui-archiver explain {named}` says what can be done")
 
 
 REFUSED_WORDS = ("no store and no directory",)
@@ -252,8 +262,7 @@ def show_outcome(
     else:
         for run in outcome.runs:
             emit(_outcome_line(run))
-        for step in refused:
-            talk(f"{step.run}  held, {step.state}: {clean(step.reason)}")
+        _tell_held(refused)
         talk(_summary(outcome, len(refused)))
         if unclaimed:
             counts = ", ".join(f"{count} {state}" for state, count in unclaimed.items())
@@ -276,7 +285,7 @@ def _summary(outcome: Outcome, held: int) -> str:
     left = outcome.remaining + len(outcome.runs) - outcome.over
     if left:
         text += f", {left} remain"
-    return f"{text}; {clean(outcome.stopped)}" if outcome.stopped else text
+    return f"{text}; {clean(outcome.why_stopped)}" if outcome.stopped else text
 
 
 def exit_code(outcome: Outcome, held: Sequence[PlannedRun] = ()) -> int:

@@ -80,7 +80,8 @@ def find_config(given: str | None) -> Path:
         if place.is_file():
             return place
     looked = ", ".join(str(place.absolute()) for place in places)
-    raise ConfigError([f"no config file: name one with -c or ${VARIABLE}; looked for {looked}"])
+    hint = "`tui-archiver demo` makes an archive to try"
+    raise ConfigError([f"no config file: name one with -c or ${VARIABLE}; looked for {looked}; {hint}"])
 
 
 def user_config_file() -> Path:
@@ -124,12 +125,22 @@ def _env_file(path: Path) -> tuple[dict[str, str], tuple[str, ...]]:
     return found, tuple(f"{place} {problem}" for problem in problems)
 
 
+def _place(error: yaml.YAMLError) -> str:
+    """Where and what is wrong, by the lines of the file."""
+    mark = getattr(error, "problem_mark", None)
+    if not isinstance(error, yaml.MarkedYAMLError) or mark is None:
+        return f": {' '.join(str(error).split())}"
+    began = error.context_mark
+    since = f" ({error.context}, line {began.line + 1})" if error.context and began is not None else ""
+    return f", line {mark.line + 1}: {error.problem}{since}"
+
+
 def parse_config(text: str, path: Path, environment: MappingType[str, str]) -> Config:
     """The config in this text; `path` is the name it is known by. Raises ConfigError."""
     try:
         values = Values(text, environment)
     except yaml.YAMLError as error:
-        raise ConfigError([f"config file {path} is no valid YAML: {' '.join(str(error).split())}"]) from None
+        raise ConfigError([f"config file {path} is no valid YAML{_place(error)}"]) from None
     if values.empty:
         raise ConfigError([f"config file {path} is empty, or not a table of sections"])
     for name, kind in SECTIONS.items():

@@ -11,7 +11,8 @@ from runarchive.checks.protocol import Asked, Check, passed, run_checks
 from runarchive.config import Config
 from runarchive.ledger.ledger import Ledger
 from runarchive.ledger.lock import lock_holder, lock_remark
-from runarchive.model import CheckResult, Verdict
+from runarchive.ledger.state_files import read_state
+from runarchive.model import CheckResult, JobState, Mark, Verdict
 from runarchive.pipeline.stores import IF_ARCHIVE_IS_NEW, Stores
 from runarchive.records_dir import scan_records
 
@@ -31,6 +32,7 @@ def _checks(config: Config, stores: Stores, ledger: Ledger) -> list[Check]:
         sentences("config warnings", config.warnings, "none", "see `tui-archiver config check`"),
         readable_directory("records directory", stores.records),
         Asked("records", lambda: _records(stores)),
+        Asked("records that cannot be read", lambda: _unreadable(ledger)),
         Asked("artdaqDB", lambda: passed(f"{stores.artdaqdb.ping()} at {stores.artdaqdb.uri}")),
         Asked("artdaqDB index", lambda: _findings(stores)),
         Asked("UconDB", lambda: passed(f"{stores.ucondb.ping()} at {stores.ucondb.uri}")),
@@ -39,7 +41,9 @@ def _checks(config: Config, stores: Stores, ledger: Ledger) -> list[Check]:
         Asked("schema", lambda: _schema(config)),
         writable_directory("work directory", app.work_dir),
         Asked("ledger", lambda: _ledger(ledger)),
+        Asked("state files", lambda: _state_files(config)),
         Asked("lock", lambda: _lock(config, ledger)),
+        Asked("last job", lambda: _last_job(ledger)),
         room("disk of the work directory", app.work_dir, app.disk_reserve_mb),
     ]
     uri = config.artdaq_db.database_uri
@@ -60,6 +64,34 @@ def _records(stores: Stores) -> tuple[Verdict, str, str]:
         evidence = f"{len(scan.runs)} runs; " + "; ".join(shown)
         return Verdict.FAIL, evidence, "these are left alone; rename or remove them"
     return passed(f"{len(scan.runs)} runs")
+
+
+def _unreadable(ledger: Ledger) -> tuple[Verdict, str, str]:
+    found = [run for run, _, marks in ledger.runs.states() if marks.startswith(Mark.ERROR.ascii_glyph)]
+    if not found:
+        return passed("none")
+    shown = ", ".join(map(str, found[:5])) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
+    return Verdict.FAIL, shown, f"`tui-archiver explain {found[0]}` says why: mostly, give this account read permission"
+
+
+def _state_files(config: Config) -> tuple[Verdict, str, str]:
+    app = config.app
+    files = {"import": app.import_state_file, "migrate": app.migrate_state_file}
+    problems = {kind: problem for kind, path in files.items() if (problem := read_state(path).problem)}
+    if problems:
+        mend = " and ".join(f"`tui-archiver recover {kind} --apply`" for kind in problems)
+        return Verdict.FAIL, "; ".join(problems.values()), f"{mend}, or the next job, writes it anew from the stores"
+    return passed("both can be read" if all(path.exists() for path in files.values()) else "the first job makes them")
+
+
+def _last_job(ledger: Ledger) -> tuple[Verdict, str, str]:
+    last = next(iter(ledger.jobs.latest(1)), None)
+    if last is None:
+        return passed("there was none yet")
+    evidence = f"{last.job}, {last.kind}, {last.state}: {last.message}".removesuffix(": ")
+    if last.state in (JobState.FAILED, JobState.CRASHED):
+        return Verdict.UNKNOWN, evidence, "see Failures in the console, or `tui-archiver runs --filter failed`"
+    return passed(evidence)
 
 
 def _findings(stores: Stores) -> tuple[Verdict, str, str]:

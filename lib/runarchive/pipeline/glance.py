@@ -51,7 +51,8 @@ def _walk(root: str, newest: int, problems: list[str]) -> tuple[int, int, int]:
         try:
             entries = list(os.scandir(place))
         except OSError as error:
-            problems.append(f"{os.path.relpath(place, root)}: {error.strerror}")
+            name = "its directory" if place == root else os.path.relpath(place, root)
+            problems.append(f"{name}: {error.strerror}")
             continue
         for entry in entries:
             files += 1

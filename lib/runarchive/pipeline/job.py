@@ -30,6 +30,7 @@ from runarchive.pipeline.trouble import (
     backoff,
     is_outage,
     short_of_room,
+    stands,
 )
 from runarchive.pipeline.views import JobKind, JobOptions, Outcome, Plan, RunOutcome, RunResult
 from runarchive.pipeline.work import Done, Worker
@@ -147,7 +148,7 @@ class JobRun:
             failed = sum(outcome.result is RunResult.FAILED for outcome in self._outcomes.values())
             workers = tuple(f"{name} {text}" for name, text in sorted(self._busy.items()))
         pace.update(done)
-        paused = [f"{stage} stands: {self.schedule.gates[stage].paused}" for stage in self.schedule.paused_stages()]
+        paused = [stands(stage, self.schedule.gates[stage].paused) for stage in self.schedule.paused_stages()]
         percents = self.context.progress.take()
         try:
             if percents:
@@ -213,7 +214,7 @@ class JobRun:
 
     def _pause(self, stage: Stage, why: str) -> None:
         if self.schedule.pause(stage, why):
-            message = f"{stage} stands: {why}; it goes on by itself"
+            message = stands(stage, why)
             tell(self.ledger, message, severity=Severity.WARNING, stage=stage, job=self.job)
             self.observer.paused(stage, why)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from runarchive.errors import TAXONOMY, ArchiveError, Code
+from runarchive.errors import TAXONOMY, ArchiveError, Code, with_next_step
 from runarchive.ledger.history import Attempt as LedgerAttempt
 from runarchive.ledger.history import Outcome as AttemptOutcome
 from runarchive.ledger.ledger import Ledger
@@ -172,7 +172,7 @@ def trouble_of(run: Run, evidence: Evidence) -> tuple[Stage, Failure]:
         return evidence.failed.stage, evidence.failed.failure
     code = _CODE_OF_STATE.get(run.state, Code.NOT_FOUND)
     differs = run.marks.ucondb is Mark.DIFFERS and run.marks.artdaqdb is not Mark.DIFFERS
-    at_ucondb = differs or run.state is RunState.OUTDATED
+    at_ucondb = differs or (run.state is RunState.OUTDATED and run.marks.artdaqdb is not Mark.UNKNOWN)
     stage, store = (Stage.MIGRATE, Store.UCONDB) if at_ucondb else (Stage.IMPORT, Store.ARTDAQDB)
     ways = [way for way in exits_of(run, evidence) if way.action != "waive"]
     hint = ", or ".join(f"{way.what} (`{way.command.removeprefix('tui-archiver ')}`)" for way in ways)
@@ -193,8 +193,8 @@ def explain_run(ledger: Ledger, memory: Memory, asked: Asked, number: int) -> Ex
     why += [f"{label}: {text}" for label, text in _facts(evidence)]
     if evidence.failed is not None:
         failure = evidence.failed.failure
-        times = evidence.failed.attempts
-        why.append(f"{evidence.failed.stage} failed {times} times: {failure.message}; {failure.hint}")
+        times = "once" if evidence.failed.attempts == 1 else f"{evidence.failed.attempts} times"
+        why.append(with_next_step(f"{evidence.failed.stage} failed {times}: {failure.message}", failure.hint))
     return Explanation(run, tuple(why), exits_of(run, evidence), _by_itself(run, evidence, memory.settling))
 
 
@@ -225,7 +225,7 @@ def exits_of(run: Run, evidence: Evidence) -> tuple[Exit, ...]:
             add = Exit("write ours beside it", f"tui-archiver import {number} --add", "add")
             return (compare, add if is_anothers(evidence) else retry, waive)
         case RunState.OUTDATED if run.marks.artdaqdb in (Mark.UNKNOWN, Mark.DIFFERS) and evidence.has_record:
-            return (Exit("import what grew", f"tui-archiver import {number}", "import"), compare, waive)
+            return (Exit("import what changed", f"tui-archiver import {number}", "import"), compare, waive)
         case RunState.CONFLICT | RunState.OUTDATED:
             return (compare, *_exits_of_conflict(run, evidence), waive)
         case RunState.WAIVED:
@@ -282,5 +282,5 @@ def _by_itself(run: Run, evidence: Evidence, settling: Settling) -> str:
             retryable = evidence.failed is None or evidence.failed.failure.retryable
             return "the next start tries it again" if retryable else "nothing: it fails again until something changes"
         case RunState.OUTDATED if evidence.grown:
-            return "the next import stores what was added"
+            return "the next import stores what was added; anything else that changed is a conflict"
     return "nothing"

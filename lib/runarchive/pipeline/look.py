@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from runarchive.config import Config
-from runarchive.errors import ArchiveError, Code
+from runarchive.errors import ArchiveError, Code, with_next_step
 from runarchive.ledger.ledger import Ledger
 from runarchive.model import Severity, Store
 from runarchive.pipeline.asked import Asked
@@ -123,7 +123,8 @@ class Look:
             self.failures[store] = error
             self.health[store] = Health(store, False, None, error.message, self._memory.clock())
             if before.ok is not False and not self._ledger.read_only:
-                self._ledger.events.record(f"{store} is out of reach: {error.message}", severity=Severity.WARNING)
+                words = with_next_step(f"{store} is out of reach: {error.message}", error.hint)
+                self._ledger.events.record(words, severity=Severity.WARNING)
             return
         self.failures.pop(store, None)
         self.asked.remember(store)

@@ -79,8 +79,8 @@ def _ledger_preview(ledger: Ledger, before: dict[int, Run]) -> RecoveryPreview:
     changed = sum(before.get(number) != run for number, run in now.items())
     lines.append(("runs that stand otherwise", "0", str(changed)))
     judged = sum(run.marks.ucondb in JUDGED or run.marks.artdaqdb in JUDGED for run in now.values())
-    lines.append(("runs with a verdict", str(judged), "0; `tui-archiver verify` makes them anew" if judged else "0"))
-    return RecoveryPreview(RecoveryKind.LEDGER, tuple(lines), (str(ledger.path or "in memory"),), faults)
+    lost = (f"{judged} runs would lose their verdict; `tui-archiver verify` makes them anew",) if judged else ()
+    return RecoveryPreview(RecoveryKind.LEDGER, tuple(lines), (str(ledger.path or "in memory"),), faults, lost)
 
 
 def apply(kind: RecoveryKind, config: Config, ledger: Ledger, memory: Memory, look: Look) -> RecoveryPreview:

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from runarchive.config import Config
-from runarchive.errors import ArchiveError
+from runarchive.errors import ArchiveError, with_next_step
 from runarchive.ledger.ledger import Ledger
-from runarchive.model import RunState, Store
+from runarchive.model import Job, JobState, RunState, Store
 from runarchive.pipeline.legacy import standing
 from runarchive.pipeline.memory import Memory
 from runarchive.pipeline.views import Health, StatusReport, StoreReport
@@ -80,7 +80,7 @@ def make_status(
     return StatusReport(
         stores=stores,
         states=dict(sorted(states.items())),
-        recommendations=recommendations(states, columns, failures, stores),
+        recommendations=recommendations(states, columns, failures, stores, next(iter(ledger.jobs.latest(1)), None)),
         import_contiguous=now.imported.contiguous or None,
         import_held_by=now.imported.holding,
         migrate_contiguous=now.migrated.contiguous or None,
@@ -94,13 +94,22 @@ def recommendations(
     columns: Mapping[Store, set[int]],
     failures: Mapping[Store, ArchiveError],
     stores: Mapping[Store, StoreReport],
+    last: Job | None,
 ) -> tuple[str, ...]:
-    """What an operator should do next, in sentences; one line of praise when there is nothing."""
+    """What an operator should do next, in sentences; one line of praise when there is nothing.
+
+    `last` is the newest job, which tells what stops every start.
+    """
 
     def some(count: int) -> str:
         return f"{count} run{'s' if count != 1 else ''}"
 
-    lines = [f"ERROR: {store} could not be asked: {error.message}" for store, error in failures.items()]
+    lines = [
+        "ERROR: " + with_next_step(f"{store} could not be asked: {error.message}", error.hint)
+        for store, error in failures.items()
+    ]
+    if last is not None and last.state in (JobState.FAILED, JobState.CRASHED):
+        lines.append(f"WARNING: the last job ({last.job}, {last.kind}) {last.state}: {last.message}")
     lines += [f"WARNING: {sentence}" for report in stores.values() for sentence in report.damage]
     to_import = states.get(RunState.NEW, 0) + states.get(RunState.IMPORTING, 0)
     if to_import:
@@ -113,7 +122,7 @@ def recommendations(
     if failed := states.get(RunState.FAILED, 0) + states.get(RunState.PARTIAL, 0):
         lines.append(f"Run `tui-archiver retry`: {some(failed)} failed or partial")
     if held := states.get(RunState.CONFLICT, 0) + states.get(RunState.OUTDATED, 0):
-        lines.append(f"WARNING: {some(held)} in conflict or outdated need a person (`tui-archiver explain RUN`)")
+        lines.append(f"WARNING: {some(held)} in conflict or outdated (`tui-archiver explain RUN` names each way out)")
     orphans = columns[Store.ARTDAQDB] - columns[Store.FILESYSTEM] - columns[Store.UCONDB]
     if orphans:
         lines.append(f"WARNING: {some(len(orphans))} in artdaqDB not on the filesystem")

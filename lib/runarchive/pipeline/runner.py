@@ -297,7 +297,7 @@ class Runner:
         left = len(outcome.runs) - outcome.over
         counts = f"{outcome.over - len(outcome.failed)} done, {len(outcome.failed)} failed"
         summary = f"{counts}{f', {left} left' if left else ''} in {outcome.seconds:.1f} s"
-        text = f"{summary}; {outcome.stopped}" if outcome.stopped else summary
+        text = f"{summary}; {outcome.why_stopped}" if outcome.stopped else summary
         try:
             self._ledger.jobs.progress(outcome.job, done=outcome.over, failed=len(outcome.failed), workers=())
             self._ledger.jobs.end(outcome.job, state, text)

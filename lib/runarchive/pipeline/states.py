@@ -105,7 +105,7 @@ def _not_imported(evidence: Evidence, now: datetime, settling: Settling) -> tupl
         return RunState.EMPTY, "empty directory"
     rest = waiting(record, now, settling)
     if rest:
-        return RunState.WAITING, rest
+        return RunState.WAITING, "; ".join((*record.problems[:1], rest))
     failed = evidence.failed
     if failed is not None and failed.stage is Stage.IMPORT:
         return RunState.FAILED, failure_text(evidence)
@@ -155,10 +155,10 @@ def _in_artdaqdb(evidence: Evidence, now: datetime, settling: Settling) -> tuple
     if evidence.grown and evidence.record is not None and not evidence.record.empty:
         rest = waiting(evidence.record, now, settling)
         if rest:
-            return RunState.WAITING, f"the record grew after its import; {rest}"
+            return RunState.WAITING, f"the record changed after its import; {rest}"
         if failed is not None and failed.stage is Stage.IMPORT and failed.record == evidence.record.fingerprint:
             return RunState.FAILED, failure_text(evidence)
-        return RunState.OUTDATED, "the record grew after its import"
+        return RunState.OUTDATED, "the record changed after its import"
     return None
 
 

@@ -68,6 +68,11 @@ class Streak:
         self.answered = now
 
 
+def stands(stage: Stage, why: str) -> str:
+    """What is said of a stage that stands."""
+    return f"{stage} stands: {why}; it goes on by itself"
+
+
 def short_of_room(places: Iterable[Path], reserve_mb: float) -> str:
     """Which disk has less room than the reserve, in words, or "".
 
@@ -82,5 +87,5 @@ def short_of_room(places: Iterable[Path], reserve_mb: float) -> str:
         except OSError:
             continue
         if free < reserve_mb:
-            return f"{free:.0f} MB free at {there}, less than app.disk_reserve_mb {reserve_mb:.0f}"
+            return f"{free:.0f} MB free at {there}, less than app.disk_reserve_mb {reserve_mb:.0f}: make room"
     return ""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from runarchive.errors import with_next_step
 from runarchive.model import CheckResult, Event, Failure, Job, Marks, Run, RunState, Stage, Store
 
 
@@ -147,6 +148,11 @@ class Outcome:
     stop_failure: Failure | None = None
     interrupted: bool = False
     remaining: int = 0
+
+    @property
+    def why_stopped(self) -> str:
+        """Why it ended before its plan did, with what mends that."""
+        return with_next_step(self.stopped, "" if self.stop_failure is None else self.stop_failure.hint)
 
     def count(self, stage: Stage) -> int:
         """How many runs went through this stage in this job."""
