@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from runarchive.archive import Archive, JobKind
+from runarchive.ledger.evidence import EvidenceTable
 from runarchive.model import RunState, Store
 from runarchive.pipeline.memory import Memory
 from runarchive.ucondb.client import UconClient
@@ -44,6 +45,33 @@ def test_an_unchanged_store_is_not_listed_again(site: Site, monkeypatch: pytest.
     monkeypatch.setattr(EmbeddedServer, "start", never)
     for _ in range(3):
         assert looked(site) == ("nothing changed", archived)
+
+
+def test_directories_that_did_not_change_are_not_compared_with_every_run(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archived = looked(site)[1]
+
+    def never(*arguments: object) -> object:
+        raise AssertionError("every run was read")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(EvidenceTable, "listed", never)
+        assert looked(site)[1] == archived
+    (site.records / "1001").rename(site.records / "1009")
+    assert looked(site)[1] == archived | {1009: RunState.NEW}
+    shutil.rmtree(site.records / "1009")
+    assert looked(site)[1] == archived
+
+
+def test_a_directory_that_a_job_noted_too_late_is_looked_for_again(site: Site) -> None:
+    shutil.rmtree(site.records / "1001")
+    looked(site)
+    with Archive.open(site.config_file) as archive:
+        (row,) = archive._ledger.evidence.of([1001])
+        archive._ledger.evidence.put([(row[0], True, *row[2:])])
+        archive.refresh()
+        assert archive._ledger.evidence.of([1001]) == [row]
 
 
 @pytest.mark.parametrize("open_all_along", [True, False])

@@ -40,11 +40,11 @@ class RunTable:
         found = _runs(self._database.rows(f"SELECT {_COLUMNS} FROM runs WHERE run = ?", (run,)))
         return found[0] if found else None
 
-    def except_in(self, *states: RunState) -> tuple[Run, ...]:
-        """Every run that is in none of these states, by number."""
-        places = ", ".join("?" * len(states))
-        sql = f"SELECT {_COLUMNS} FROM runs WHERE state NOT IN ({places}) ORDER BY run"
-        return _runs(self._database.rows(sql, tuple(state.value for state in states)))
+    def in_states(self, states: Iterable[RunState]) -> tuple[Run, ...]:
+        """Every run that is in one of these states, by number."""
+        wanted = tuple(state.value for state in states)
+        sql = f"SELECT {_COLUMNS} FROM runs WHERE state IN ({', '.join('?' * len(wanted))}) ORDER BY run"
+        return _runs(self._database.rows(sql, wanted))
 
     def count(self, state: RunState) -> int:
         """How many runs are in this state."""

@@ -124,6 +124,11 @@ MIGRATIONS: tuple[str, ...] = (
         data BLOB NOT NULL
     );
     """,
+    """
+    CREATE INDEX runs_state ON runs (state);
+    CREATE INDEX runs_endless ON runs (state) WHERE stop IS NULL AND size > 0;
+    CREATE INDEX evidence_unseen ON evidence (run) WHERE disk = 1 AND data = '{}' AND (artdaqdb = '' OR ucondb = '');
+    """,
 )
 """Step i brings a ledger of version i to version i + 1; a step that was ever released is never changed."""
 

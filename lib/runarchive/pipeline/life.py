@@ -144,7 +144,9 @@ def _hop_facts(label: str, hop: HopEvidence | None) -> list[tuple[str, str]]:
 
 def failures_of(ledger: Ledger, memory: Memory) -> tuple[RunFailure, ...]:
     """Every run that stands in a troubled state, lowest first."""
-    troubled = [run for run in ledger.runs.except_in(RunState.ARCHIVED) if run.state in TROUBLED_STATES]
+    troubled = ledger.runs.in_states(TROUBLED_STATES)
+    if not troubled:
+        return ()
     evidence = memory.load(run.run for run in troubled)
     rows: list[Any] = ledger.database.rows(
         "SELECT run, min(started), max(coalesce(ended, started)), count(*) FROM attempts"

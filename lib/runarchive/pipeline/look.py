@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 from runarchive.config import Config
 from runarchive.errors import ArchiveError, Code, with_next_step
@@ -18,7 +21,7 @@ from runarchive.pipeline.glance import glance
 from runarchive.pipeline.memory import Memory
 from runarchive.pipeline.stores import IF_ARCHIVE_IS_NEW, Stores
 from runarchive.pipeline.views import Health
-from runarchive.records_dir import scan_records
+from runarchive.records_dir import Scan, scan_records
 from runarchive.ucondb.listing import ListingCache
 
 CHUNK = 2000
@@ -50,18 +53,29 @@ class ListedTable:
     @cached_property
     def known(self) -> dict[int, Listed]:
         """At the last look."""
-        return {run: (bool(disk), artdaqdb, ucondb) for run, disk, artdaqdb, ucondb in self._ledger.evidence.listed()}
+        return _entries(self._ledger.evidence.listed())
 
     @cached_property
     def now(self) -> dict[int, Listed]:
         """Now, as far as it was looked at."""
         return dict(self.known)
 
+    @property
+    def _is_read(self) -> bool:
+        return "now" in vars(self)
+
     def changed(self) -> set[int]:
         """The runs of which something else is listed now."""
-        if "now" not in vars(self):
+        if not self._is_read:
             return set()
         return {run for run, entry in self.now.items() if self.known.get(run) != entry}
+
+    def of(self, runs: Iterable[int]) -> tuple[Mapping[int, Listed], Mapping[int, Listed]]:
+        """What was listed of these runs, and perhaps of others, at the last look, and now."""
+        if self._is_read:
+            return self.known, self.now
+        known = _entries(self._ledger.evidence.of(runs))
+        return known, known
 
 
 class Look:
@@ -83,7 +97,7 @@ class Look:
         self._memory.read_decisions()
         table = ListedTable(self._ledger)
         if Store.FILESYSTEM in wanted:
-            self._measured(Store.FILESYSTEM, lambda: self._see_directory(table.now))
+            self._measured(Store.FILESYSTEM, lambda: self._see_directory(table, full=full))
         if Store.ARTDAQDB in wanted:
             self._measured(Store.ARTDAQDB, lambda: self._see_artdaqdb(table, full=full))
         if Store.UCONDB in wanted:
@@ -93,7 +107,7 @@ class Look:
         if full:
             due |= {run for run, entry in table.now.items() if entry[0]}
         if changed or due:
-            self._take_in(table.known, table.now, changed, due)
+            self._take_in(*table.of(changed | due), changed, due)
         for name, token, data in table.tokens:
             self._ledger.listings.put(name, token, data)
 
@@ -161,11 +175,22 @@ class Look:
         for sentence in sentences:
             self._ledger.events.record(sentence, severity=Severity.WARNING)
 
-    def _see_directory(self, now: dict[int, Listed]) -> str:
+    def _see_directory(self, table: ListedTable, *, full: bool) -> str:
         scan = scan_records(self._stores.records)
-        _set_column(now, 0, dict.fromkeys(scan.runs, True), False)
+        if full or not self._holds(scan):
+            now = table.now
+            scan = scan_records(self._stores.records)
+            _set_column(now, 0, dict.fromkeys(scan.runs, True), False)
+            if not self._ledger.read_only:
+                table.tokens.append(("filesystem", _token_of(scan), b""))
         self._report_oddities(scan.oddities)
         return f"{len(scan.runs)} records"
+
+    def _holds(self, scan: Scan) -> bool:
+        """Whether the ledger holds these very runs as those on disk; a job may have noted one that is gone by now."""
+        kept = self._ledger.listings.get("filesystem")
+        same = kept is not None and kept.token == _token_of(scan)
+        return same and self._ledger.evidence.counts()[0] == len(scan.runs)
 
     def _report_oddities(self, oddities: tuple[tuple[str, str], ...]) -> None:
         shown = [(name, reason) for name, reason in oddities if not name.startswith(".")]
@@ -250,6 +275,15 @@ class Look:
         if not on_disk or (artdaqdb and ucondb and run not in due):
             return None
         return glance(self._stores.record(run))
+
+
+def _entries(rows: Iterable[tuple[Any, ...]]) -> dict[int, Listed]:
+    return {row[0]: (bool(row[1]), row[2], row[3]) for row in rows}
+
+
+def _token_of(scan: Scan) -> str:
+    """Which runs were seen in the records directory."""
+    return hashlib.sha256(array("q", scan.runs).tobytes()).hexdigest()
 
 
 def _parts(runs: list[int]) -> Iterator[list[int]]:

@@ -129,7 +129,7 @@ def _rebuild_ledger(ledger: Ledger, memory: Memory, look: Look) -> None:
     with ledger.transaction():
         ledger.evidence.forget(known)
         ledger.runs.forget(known)
-        ledger.listings.drop(("artdaqdb", "ucondb", "oddities", "advice", "legacy files"))
+        ledger.listings.drop(("filesystem", "artdaqdb", "ucondb", "oddities", "advice", "legacy files"))
     memory.read_decisions()
     look.refresh(Store, full=True)
 

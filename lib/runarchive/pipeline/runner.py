@@ -43,6 +43,9 @@ NEEDED: dict[JobKind, tuple[Store, ...]] = {
 }
 """The stores without whose listing a job cannot tell what is due."""
 
+PLANNED_STATES = frozenset(RunState) - {RunState.ARCHIVED, RunState.EMPTY, RunState.IGNORED}
+"""Where a run can be due, or has a reason why it is not."""
+
 
 class Runner:
     """Does the jobs of one archive in this process."""
@@ -144,7 +147,7 @@ class Runner:
         if Stage.VERIFY in STAGES_OF[kind]:
             known = self._ledger.runs.all()
         else:
-            known = self._ledger.runs.except_in(RunState.ARCHIVED, RunState.EMPTY, RunState.IGNORED)
+            known = self._ledger.runs.in_states(PLANNED_STATES)
         found = memory.load(run.run for run in known)
         return [(memory.derive(found[run.run]), found[run.run]) for run in known if run.run in found]
 
