@@ -8,12 +8,15 @@ from enum import Enum, StrEnum
 
 LARGEST_RUN = 2**63 - 1
 """Run numbers are kept as 64-bit integers by every store and by the ledger."""
+_MOST_DIGITS = len(str(LARGEST_RUN))
 
 
 def run_number(text: str) -> int | None:
     """The run number that a text says: a plain decimal number up to `LARGEST_RUN`, without leading zeros; else None."""
-    plain = text.isascii() and text.isdigit() and len(text) <= len(str(LARGEST_RUN)) and str(int(text)) == text
-    return int(text) if plain and int(text) <= LARGEST_RUN else None
+    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS) or (text[0] == "0" and text != "0"):
+        return None
+    number = int(text)
+    return number if number <= LARGEST_RUN else None
 
 
 class Store(StrEnum):

@@ -55,11 +55,12 @@ def scan_records(directory: Path) -> Scan:
     try:
         with os.scandir(directory) as entries:
             for entry in entries:
-                reason = _oddity(entry)
-                if reason:
+                run = run_number(entry.name)
+                reason = _name_oddity(entry.name) if run is None else _kind_oddity(entry)
+                if run is None or reason:
                     oddities.append((entry.name, reason))
                 else:
-                    runs.append(int(entry.name))
+                    runs.append(run)
     except OSError as error:
         raise _cannot_list(directory, error) from error
     return Scan(RunPaths(directory, runs), tuple(sorted(oddities)))
@@ -70,15 +71,17 @@ def run_of_directory(directory: Path) -> int | None:
     return run_number(os.path.basename(os.path.abspath(directory)))
 
 
-def _oddity(entry: os.DirEntry[str]) -> str:
-    """Why this entry is no run, or ""."""
-    name = entry.name
-    if run_number(name) is None:
-        if name == ".record_directory_info":
-            return "DAQInterface's own note on this directory"
-        if not (name.isascii() and name.isdigit()):
-            return "not a plain decimal run number"
-        return "a run number has no leading zero" if name[0] == "0" else "the number is too large for a run"
+def _name_oddity(name: str) -> str:
+    """Why this name is no run's."""
+    if name == ".record_directory_info":
+        return "DAQInterface's own note on this directory"
+    if not (name.isascii() and name.isdigit()):
+        return "not a plain decimal run number"
+    return "a run number has no leading zero" if name[0] == "0" else "the number is too large for a run"
+
+
+def _kind_oddity(entry: os.DirEntry[str]) -> str:
+    """Why this entry is no directory, or ""."""
     try:
         if entry.is_dir():
             return ""
