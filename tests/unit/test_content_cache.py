@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runarchive.artdaqdb.content_cache import NAMES_KEPT, ContentCache
+from runarchive.artdaqdb.content_cache import NAMES_KEPT, ContentCache, JustWritten
 
 
 @pytest.fixture
@@ -69,3 +69,21 @@ def test_what_make_raises_is_not_remembered(cache: ContentCache[str]) -> None:
         with pytest.raises(ValueError, match="no"):
             cache.get(b"key", refuse)
     assert cache.taken == 0
+
+
+def test_what_was_just_written_is_told_once() -> None:
+    written: JustWritten[str] = JustWritten(100)
+    written.put("a", "first", 10)
+    written.put("a", "second", 10)
+    assert (written.take("a"), written.take("a"), written.take("b")) == ("second", None, None)
+
+
+def test_what_nobody_reads_back_makes_room() -> None:
+    written: JustWritten[int] = JustWritten(100)
+    for number in range(1000):
+        written.put(str(number), number, 10)
+    written.put("too large", 0, 101)
+    assert written.take("too large") is None
+    for number in range(1000):
+        written.put(str(number), number, 10)
+    assert [number for number in range(1000) if written.take(str(number)) is not None] == list(range(990, 1000))

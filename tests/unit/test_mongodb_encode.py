@@ -119,10 +119,12 @@ def test_what_was_encoded_reads_as_it_says(entity: str, version: str, configurat
 
 
 def test_what_another_changed_is_not_taken_for_what_was_encoded() -> None:
-    raw = encode_new(new("a: 1\n", entity="changed"), AT)
-    assert known_record(raw, "RunHistory") is not None
-    assert known_record(raw, "SystemLayout") is None
-    for place in range(len(raw)):
-        changed = bytearray(raw)
+    def encoded() -> bytes:
+        return encode_new(new("a: 1\n", entity="changed"), AT)
+
+    assert known_record(encoded(), "RunHistory") is not None
+    assert known_record(encoded(), "SystemLayout") is None
+    for place in range(len(encoded())):
+        changed = bytearray(encoded())
         changed[place] ^= 1
         assert known_record(bytes(changed), "RunHistory") is None

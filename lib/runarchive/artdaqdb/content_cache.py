@@ -1,4 +1,4 @@
-"""What was made of texts, remembered by their content, in room that does not grow with the length of a job."""
+"""What was made of texts and of documents, remembered in room that does not grow with the length of a job."""
 
 from __future__ import annotations
 
@@ -87,3 +87,31 @@ class ContentCache(Generic[T]):
             found = make()
             self.put(key, found)
         return found
+
+
+class JustWritten(Generic[T]):
+    """What was written a moment ago, until it is read back, once; what nobody reads makes room for what comes later."""
+
+    def __init__(self, room: int) -> None:
+        self._values: dict[str | bytes, tuple[int, T]] = {}
+        self._room = room
+        self._lock = threading.Lock()
+
+    def put(self, key: str | bytes, value: T, size: int) -> None:
+        """Keep a value of so many bytes in place of one that had its key."""
+        with self._lock:
+            self._drop(key)
+            self._values[key] = size, value
+            self._room -= size
+            while self._room < 0:
+                self._drop(next(iter(self._values)))
+
+    def take(self, key: str | bytes) -> T | None:
+        """What was kept under `key`, or None; it is kept no longer."""
+        with self._lock:
+            return self._drop(key)
+
+    def _drop(self, key: str | bytes) -> T | None:
+        size, value = self._values.pop(key, (0, None))
+        self._room += size
+        return value

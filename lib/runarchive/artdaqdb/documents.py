@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from runarchive.artdaqdb.content_cache import ContentCache, content_key
+from runarchive.artdaqdb.content_cache import ContentCache, JustWritten, content_key
 from runarchive.artdaqdb.store import NOT_PROVIDED, NewDocument, StoredDocument
 from runarchive.errors import ArchiveError
 from runarchive.fhicl.document import document_form, members_text
@@ -183,11 +183,11 @@ def record_data(new: NewDocument, oid: str, at: str) -> bytes:
     }
     envelope_data = b"\n%b\n}" % spliced.encode("utf-8", "surrogateescape")
     names = ((new.entity,), new.version, ((new.configuration, at),), (str(new.run),))
-    _written.put(content_key(envelope_data), StoredDocument(oid, new.collection, *names, Pairs()))
+    _written.put(content_key(envelope_data), StoredDocument(oid, new.collection, *names, Pairs()), 1 << 10)
     return b"%b,%b" % (_heads.get(new.text, lambda: _head(new.text)), envelope_data)
 
 
-_written: ContentCache[StoredDocument] = ContentCache(lambda _: 1 << 10, fresh=4 << 20, lasting=1 << 20)
+_written: JustWritten[StoredDocument] = JustWritten(4 << 20)
 """By the digest of an envelope that this process wrote what it says; the record is left out."""
 
 OLD_ENTITY = "configurable_entity"
@@ -271,7 +271,7 @@ def stored_from_data(data: bytes, oid: str, collection: str, *, whole: bool = Tr
 
 
 def _envelope_from_data(data: bytes, oid: str, collection: str) -> StoredDocument:
-    known = _written.peek(content_key(data))
+    known = _written.take(content_key(data))
     if known is None:
         return stored(_read("{", data), oid=oid, collection=collection)
     unread = UnreadPairs(lambda: _read("{", data).items)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from runarchive.artdaqdb import bson_records
 from runarchive.artdaqdb.bson_records import frame
-from runarchive.artdaqdb.content_cache import ContentCache
+from runarchive.artdaqdb.content_cache import ContentCache, JustWritten
 from runarchive.artdaqdb.documents import UnreadPairs, body, canonical_text, document_id, know
 from runarchive.artdaqdb.store import NOT_PROVIDED, NewDocument, StoredDocument
 from runarchive.errors import ArchiveError
@@ -37,7 +37,7 @@ class Body(NamedTuple):
 
 
 _bodies: ContentCache[Body] = ContentCache(lambda one: len(one.members) + len(one.canonical))
-_written: ContentCache[tuple[bytes, StoredDocument]] = ContentCache(lambda one: len(one[0]), lasting=1 << 20)
+_written: JustWritten[tuple[bytes, StoredDocument]] = JustWritten(16 << 20)
 """By its id what this process encoded, whole, and what it says."""
 
 
@@ -51,7 +51,7 @@ def encode_new(new: NewDocument, at: str) -> bytes:
     raw = bson_records.framed([bson_records.object_id(oid), encoded.members, *_envelope(new, at)])
     if encoded.content:
         know(encoded.content, encoded.canonical)
-        _written.put(oid, (raw, _as_read(new, oid, at, raw, encoded.content)))
+        _written.put(oid, (raw, _as_read(new, oid, at, raw, encoded.content)), len(raw))
     return raw
 
 
@@ -62,8 +62,8 @@ def _as_read(new: NewDocument, oid: str, at: str, raw: bytes, content: bytes) ->
 
 
 def known_record(raw: bytes, collection: str) -> StoredDocument | None:
-    """What these bytes of a collection say, read as the library reads them, if this process encoded them lately."""
-    written = _written.peek(bson_records.id_of(raw))
+    """What these bytes say, read as the library reads them, if this process just encoded them; it is told once."""
+    written = _written.take(bson_records.id_of(raw))
     if written is None:
         return None
     encoded, document = written
