@@ -36,6 +36,7 @@ from tui_archiver.screens.runs import RunsScreen
 from tui_archiver.session import Call, Options
 from tui_archiver.theme import CONTROL_ROOM, DAYLIGHT, theme_for
 from tui_archiver.typed_ahead import TypedAheadApp
+from tui_archiver.ways import hint_here
 from tui_archiver.widgets.bars import ACTIVE
 from tui_archiver.widgets.paint import Glyphs
 from tui_archiver.workers import POLL_SECONDS, Fetcher, Poller, Watcher
@@ -260,7 +261,7 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
     def say_error(self, error: Exception) -> None:
         """A failure as one sentence with the next step."""
         if isinstance(error, ArchiveError):
-            self.say(with_next_step(error.message, error.hint), "error")
+            self.say(with_next_step(error.message, hint_here(error.hint)), "error")
         else:
             self.log.error(repr(error))
             self.say(f"{type(error).__name__}: {error}", "error")

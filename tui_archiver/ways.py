@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 from runarchive.archive import Exit, Explanation
 from tui_archiver.keys import BY_ID, Keymap
 
 COMMAND_NAMES = frozenset({"import", "migrate", "retry", "verify", "waive"})
 """The commands of the command line that the `:` line takes too, options included."""
+_NAMED = re.compile(rf"`(?:tui-archiver )?((?:{'|'.join(sorted(COMMAND_NAMES))}) [^`]*|compare \d+)[^`]*`")
+
+
+def hint_here(hint: str) -> str:
+    """A hint of the engine, the commands in it as the `:` line takes them."""
+    return _NAMED.sub(r"`:\1`", hint)
 
 
 def way_in(way: Exit, scope: str, keymap: Keymap) -> str:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from runarchive.archive import Changes, Comparison, Exit, Explanation, FileComparison
+from runarchive.archive import Changes, Comparison, Exit, Explanation, FileComparison, RunFailure
 from runarchive.errors import ArchiveError, Code
-from runarchive.model import Event, Job, JobState, Mark, Marks, RunState, Severity, Store
+from runarchive.model import Event, Failure, Job, JobState, Mark, Marks, Phase, RunState, Severity, Stage, Store
 from tests.tui.console_help import console, press, runs_of, screen_text, settled, type_line, until
 from tests.tui.stand_in import NOW, StandIn, made_runs
 from tui_archiver.screens.compare import CompareScreen
@@ -61,7 +61,7 @@ async def test_what_stopped_the_last_job_of_each_kind_is_told_while_it_is_news()
             (4, "retry", "the lock was removed", 20),
         ):
             ended = NOW - timedelta(hours=hours)
-            archive.push(Job(number, kind, JobState.FAILED, "cron@evb01:99", 24, ended=ended, message=message))
+            archive.push(Job(number, kind, JobState.FAILED, "cron@evb01:99", 24, 9, ended=ended, message=message))
         archive.push(Job(5, "verify", JobState.DONE, "cron@evb01:99", 24, ended=NOW))
         await until(pilot, lambda: 5 in app.jobs)
         await press(pilot, "3")
@@ -72,6 +72,20 @@ async def test_what_stopped_the_last_job_of_each_kind_is_told_while_it_is_news()
         archive.push(Job(6, "import", JobState.DONE, "cron@evb01:99", 24, ended=NOW))
         await until(pilot, lambda: "job 2" not in screen_text(app))
         assert "job 3" in screen_text(app)
+        archive.push(Job(7, "migrate", JobState.FAILED, "cron@evb01:99", 24, 24, 3, ended=NOW, message="3 failed"))
+        await until(pilot, lambda: "job 3" not in screen_text(app))
+        assert "job 7" not in screen_text(app), "it went through all its runs; those that failed are in the list"
+
+
+async def test_the_commands_a_hint_names_are_those_of_the_command_line_here() -> None:
+    hint = "look at the difference (`compare 18003 --show-diff`), or write ours beside it (`import 18003 --add`)"
+    archive = StandIn(made_runs(1))
+    failure = Failure(Store.ARTDAQDB, Phase.VERIFY, "conflict", False, "holds other content", hint)
+    told = RunFailure(18000, RunState.CONFLICT, Stage.IMPORT, failure, NOW, NOW, 1)
+    archive.failures = lambda: (told,)  # type: ignore[method-assign]
+    async with console(archive, (120, 24)) as (app, pilot):
+        await press(pilot, "3")
+        assert "(`:compare 18003`), or write ours beside it (`:import 18003 --add`)" in screen_text(app)
 
 
 async def test_compare_goes_from_difference_to_difference_and_file_to_file() -> None:

@@ -18,6 +18,7 @@ from tui_archiver.keys import bindings
 from tui_archiver.news import FRESH
 from tui_archiver.run_book import Applied
 from tui_archiver.screens.base import ConsoleScreen, Export, styles_path
+from tui_archiver.ways import hint_here
 from tui_archiver.widgets.bars import STORE_NAMES
 from tui_archiver.widgets.line_view import LineView
 from tui_archiver.widgets.paint import STATE_STYLE, fit
@@ -176,7 +177,7 @@ class FailuresScreen(ConsoleScreen):
         if failure is not None:
             told = f"{failure.run} {without_run(clean(failure.failure.message, 1000), failure.run)}"
             lines += self.in_lines(told, "strong", "", 3)
-            lines += self.in_lines(f"next: {clean(failure.failure.hint, 1000)}", "key", "", 2)
+            lines += self.in_lines(f"next: {clean(hint_here(failure.failure.hint), 1000)}", "key", "", 2)
         self.query_one("#failure-message", PieceList).show(lines)
         self.show_hints()
 
@@ -184,7 +185,8 @@ class FailuresScreen(ConsoleScreen):
         """A job that ended early left runs behind that did not fail: say what stopped the last one of each kind."""
         app = self.console_app
         last = {job.kind: job for job in sorted(app.jobs.values(), key=lambda job: job.job)}
-        stopped = [job for job in last.values() if job.state in (JobState.FAILED, JobState.CRASHED)]
+        failed = [job for job in last.values() if job.state in (JobState.FAILED, JobState.CRASHED)]
+        stopped = [job for job in failed if job.done < job.total or not job.total]
         stopped = [job for job in stopped if job.ended is None or app.now() - job.ended < FRESH]
         stopped = sorted(stopped, key=lambda job: -job.job)[:STOPPED_JOBS]
         lines: list[Line] = []
