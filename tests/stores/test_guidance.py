@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from runarchive.archive import Archive, JobKind, RecoveryKind
 from runarchive.cli.main import main
+from runarchive.cli.ucondb_command import USERS_HELP
 from runarchive.model import CheckResult, RunState, Store, Verdict
 from tests.archiver_site import Site, looked_at
 
@@ -136,3 +142,31 @@ def test_bad_yaml_is_told_by_the_line_of_the_file(site: Site, told: Told, text: 
     assert said in output
     assert "unicode string" not in output or "special characters" in output
     assert "1 error, 0 warnings" in output
+
+
+def test_the_reason_of_a_conflict_begins_with_what_is_wrong(site: Site) -> None:
+    site.make(1)
+    with site.archive(writable=True) as archive:
+        archive.run_job(JobKind.ARCHIVE)
+        site.append(1000, "DataLogger1.fcl", "\nlate: 1\n")
+        archive.glance_at([1000])
+        archive.run_job(JobKind.IMPORT, (1000,))
+        run = looked_at(archive)
+        assert run.state is RunState.CONFLICT
+        assert run.reason.startswith(f"other content in artdaqDB under '1000/{run.configuration}': different ")
+        [failure] = archive.failures()
+        assert failure.failure.message == run.reason
+
+
+def test_the_line_for_a_writer_that_the_help_gives_is_one() -> None:
+    command = USERS_HELP.partition("every folder: ")[2].replace("PASSWORD", "secret").replace("U:", "shift:")
+    made = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout
+    assert made == f"shift:ucondb:{hashlib.md5(b'shift:ucondb:secret').hexdigest()}\n"
+
+
+def test_the_readme_leads_to_every_document() -> None:
+    root = Path(__file__).parents[2]
+    linked = set(re.findall(r"\]\((docs/[^)#]+)", (root / "README.md").read_text("utf-8")))
+    there = {path.relative_to(root).as_posix() for path in (root / "docs").rglob("*") if path.is_file()}
+    assert linked >= {name for name in there if name.endswith(".md")}
+    assert linked <= there

@@ -38,7 +38,7 @@ def test_a_blob_of_somebody_else_is_a_conflict_and_stays(site: Site, archive: Ar
         ]
         (failure,) = [one.failure for one in archive.job_outcomes(outcome.job)]
         assert failure is not None
-        assert failure.message == "UconDB holds other content under this run"
+        assert failure.message == "other content in UconDB under this run"
         assert "migrate 1000 --supersede" in failure.hint
         assert client.get(1000) == b"not ours\n"
         assert looked_at(archive).marks.ucondb is Mark.DIFFERS

@@ -194,7 +194,7 @@ async def test_an_empty_table_says_why_and_which_key_fills_it() -> None:
 
 @pytest.mark.parametrize("size", [(80, 24), (40, 24)])
 async def test_the_reason_of_a_run_is_whole_in_its_detail(size: tuple[int, int]) -> None:
-    reason = "run 18199 in artdaqDB holds other content under '18199/BNBZeroBias-00031': different originals, tpc01"
+    reason = "run 18199: other content in artdaqDB under '18199/BNBZeroBias-00031': different originals, tpc01"
     archive = StandIn()
     archive.known[18199] = replace(archive.known[18199], state=RunState.CONFLICT, reason=reason)
     why = (f"CONFLICT: {reason}", f"artdaqDB verdict: conflict on 2026-11-21, {reason}")
@@ -205,7 +205,7 @@ async def test_the_reason_of_a_run_is_whole_in_its_detail(size: tuple[int, int])
     async with console(archive, size=size) as (app, pilot):
         await press(pilot, "enter")
         said = "".join(screen_text(app).split())
-        assert said.count("".join(reason.removeprefix("run 18199 ").split())) == 1, "whole, and once"
+        assert said.count("".join(reason.removeprefix("run 18199: ").split())) == 1, "whole, and once"
         assert "artdaqDBverdictconflicton2026-11-21" in said
 
 
@@ -259,5 +259,5 @@ async def test_a_word_that_is_no_run_is_refused_with_what_a_command_takes() -> N
 
 
 def test_the_column_why_does_not_spend_its_room_on_the_run_number() -> None:
-    run = replace(StandIn(1).known[18000], reason="run 18000 in artdaqDB holds other content")
-    assert cell(run, "reason", Glyphs(False), NOW, width=16, wide=False)[0] == "in artdaqDB holds other content"
+    run = replace(StandIn(1).known[18000], reason="run 18000: other content in artdaqDB")
+    assert cell(run, "reason", Glyphs(False), NOW, width=16, wide=False)[0] == "other content in artdaqDB"

@@ -148,7 +148,7 @@ def import_run(
             hint = None if code is not Code.PARTIAL else "compare it, then `import --add`, or waive the run"
             facts = {"name": before.configuration, "writer": before.writer, "documents": _listed(before)}
             words = why.format(**facts, names=", ".join(before.configurations))
-            message = f"run {wanted.run} in artdaqDB {words}"
+            message = f"run {wanted.run}: {words}"
             raise ArchiveError(code, message, store=Store.ARTDAQDB, phase=Phase.WRITE, run=wanted.run, hint=hint)
         if before.state in {ImportState.SAME, ImportState.OTHER_WRITER}:
             return ImportOutcome(before, stored=documents)
@@ -162,9 +162,9 @@ def import_run(
 
 
 _REFUSALS: dict[ImportState, tuple[Code, str]] = {
-    ImportState.CONFLICT: (Code.CONFLICT, "holds other content under {name!r}: {documents}"),
-    ImportState.TWO_CONFIGURATIONS: (Code.TWO_CONFIGURATIONS, "is there under several names: {names}"),
-    ImportState.OTHER_PARTIAL: (Code.PARTIAL, "was left incomplete by {writer}: {documents}"),
+    ImportState.CONFLICT: (Code.CONFLICT, "other content in artdaqDB under {name!r}: {documents}"),
+    ImportState.TWO_CONFIGURATIONS: (Code.TWO_CONFIGURATIONS, "several configurations in artdaqDB: {names}"),
+    ImportState.OTHER_PARTIAL: (Code.PARTIAL, "left incomplete in artdaqDB by {writer}: {documents}"),
 }
 
 

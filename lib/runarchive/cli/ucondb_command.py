@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from runarchive.ucondb.server.storage import Storage
 
 PASSWORD_VARIABLE = "TUI_ARCHIVER_UCONDB_PASSWORD"
+USERS_HELP = (
+    "lines user:realm:HA1, as htdigest writes them; the realm `ucondb` stands for every folder: "
+    'echo "U:ucondb:$(printf U:ucondb:PASSWORD | md5sum | cut -c-32)"'
+)
 _PORT = number_of(int, 0, 65535)
 _FILES = 8192
 _COUNT = number_of(int, 1, 1 << 20)
@@ -59,7 +63,7 @@ def _configure_serve(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--db", required=True, help="sqlite:///ABS/PATH or postgresql://USER@HOST/DATABASE")
     serve.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
     serve.add_argument("--port", type=_PORT, default=8080, help="default: %(default)s; 0 takes a free one")
-    serve.add_argument("--users", metavar="FILE", type=Path, help="lines user:realm:HA1, as htdigest writes them")
+    serve.add_argument("--users", metavar="FILE", type=Path, help=USERS_HELP)
     serve.add_argument("--folder", metavar="F", action="append", default=[], help="make this folder if it is missing")
     serve.add_argument("--prefix", default="/app", help="path before the calls; default: %(default)s")
     serve.add_argument("--tls-cert", metavar="PEM", type=Path, help="serve HTTPS with this certificate")
@@ -206,7 +210,7 @@ def _serve(args: argparse.Namespace) -> int:
     emit_json({"url": url}) if args.json else emit(url)
     sys.stdout.flush()
     if not args.users and not read_only:
-        talk("no --users: everybody may read, nobody may write")
+        talk("no --users: everybody may read, nobody may write; `ucondb serve --help` has the line for a writer")
     stopped.wait()
     talk("finishing the requests in hand")
     server.stop()

@@ -103,7 +103,7 @@ class Values:
             text, source = self._text(name, declared)
             if text is None:
                 if declared.required:
-                    raise ValueError("is required")
+                    raise ValueError("is required (`tui-archiver config schema` tells what it means)")
                 self._note(name, declared, default, "default")
                 return default
             if declared.required and not text:

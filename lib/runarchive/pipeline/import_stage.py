@@ -104,7 +104,7 @@ def _refused(context: Context, evidence: Evidence, prepared: Prepared, error: Ar
     hop = HopEvidence(
         verdict=verdict,
         key=listing_entry(context.stores.artdaqdb.configurations_of(evidence.run), ()),
-        reason=error.message,
+        reason=error.message.removeprefix(f"run {evidence.run}: "),
         writer="another" if verdict is HopVerdict.PARTIAL else "",
         input=prepared.hash,
         record=prepared.facts.fingerprint,
@@ -181,7 +181,7 @@ def assessment_text(found: Assessment, prepared: Prepared) -> str:
         case ImportState.OTHER_WRITER:
             return _other_reason(found)
     different = ", ".join((*found.different, *found.extra)[:4])
-    return f"artdaqDB holds other content: {different}"
+    return f"other content in artdaqDB: {different}"
 
 
 def judge_alone(context: Context, evidence: Evidence) -> Evidence:

@@ -114,7 +114,7 @@ def with_blob(
     elif _is_older(context, evidence, packed.configuration, stored):
         verdict, reason = HopVerdict.OUTDATED, "UconDB is older than artdaqDB"
     else:
-        verdict, reason = HopVerdict.CONFLICT, "UconDB holds other content under this run"
+        verdict, reason = HopVerdict.CONFLICT, "other content in UconDB under this run"
     found = HopEvidence(
         verdict=verdict,
         key=ucondb_key(version),
