@@ -57,10 +57,10 @@ def test_the_doctor_names_the_records_that_cannot_be_read(site: Site) -> None:
     site.make(2)
     with site.archive() as archive:
         archive.refresh()
-        assert check(archive, "records that cannot be read").verdict is Verdict.PASS
+        assert check(archive, "unreadable records").verdict is Verdict.PASS
         site.break_record(1001)
         archive.glance_at([1001])
-        found = check(archive, "records that cannot be read")
+        found = check(archive, "unreadable records")
     assert (found.verdict, found.evidence) == (Verdict.FAIL, "1001")
     assert "`tui-archiver explain 1001`" in found.hint
 

@@ -261,3 +261,23 @@ async def test_a_word_that_is_no_run_is_refused_with_what_a_command_takes() -> N
 def test_the_column_why_does_not_spend_its_room_on_the_run_number() -> None:
     run = replace(StandIn(1).known[18000], reason="run 18000: other content in artdaqDB")
     assert cell(run, "reason", Glyphs(False), NOW, width=16, wide=False)[0] == "other content in artdaqDB"
+
+
+async def test_the_cursor_stays_where_it_was_sent_although_the_order_is_derived_anew_at_once() -> None:
+    async with console() as (app, pilot):
+        await press(pilot, "down")
+        screen = runs_of(app)
+        screen.go_to_run(18100)
+        screen.derive_order()
+        assert screen.table.run is not None
+        assert screen.table.run.run == 18100
+
+
+async def test_a_sort_by_a_column_that_is_not_shown_is_told() -> None:
+    async with console() as (app, pilot):
+        runs_of(app).sort_by("stop")
+        await press(pilot)
+        assert "sorted by stop" in screen_text(app).splitlines()[2]
+        runs_of(app).sort_by("start")
+        await press(pilot)
+        assert "sorted by" not in screen_text(app).splitlines()[2], "the arrow tells it"

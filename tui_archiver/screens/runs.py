@@ -84,7 +84,12 @@ class RunsScreen(ConsoleScreen):
         book, table = app.book, self.table
         run = table.run
         self.query_one(CoverageStrip).tell(app.coverage, None if run is None else run.run)
-        states = (("faults only", book.view.faults_only), ("range", table.range_start is not None))
+        sort = book.view.sort
+        states = (
+            ("faults only", book.view.faults_only),
+            ("range", table.range_start is not None),
+            (f"sorted by {COLUMNS[sort].title.lower()}", not table.shows(sort)),
+        )
         said = count_line(
             app.glyphs,
             book.view.filter.text,
@@ -153,12 +158,8 @@ class RunsScreen(ConsoleScreen):
             self._show_order()
 
     def _show_order(self) -> None:
-        self.table.arranged(self._cursor_run)
+        self.table.arranged()
         self.show_counts()
-
-    @property
-    def _cursor_run(self) -> int | None:
-        return self.console_app.cursor_run
 
     @on(LineView.Moved)
     def _moved(self) -> None:

@@ -20,6 +20,7 @@ class RunTable(LineView):
         self.book = book
         self.columns: tuple[str, ...] = DEFAULT_COLUMNS
         self.range_start: int | None = None
+        self._stands_on: int | None = None
         self._layout: Layout | None = None
         self._now = datetime.now(UTC)
 
@@ -71,9 +72,13 @@ class RunTable(LineView):
         """The run under the cursor."""
         return self.book.shown(self.cursor)
 
-    def arranged(self, keep: int | None) -> None:
-        """The order changed: paint anew, the cursor on run `keep` if it is still shown, else where it stood."""
-        line = None if keep is None else self.book.line_of(keep)
+    def shows(self, name: str) -> bool:
+        """Whether there is room for this column."""
+        return any(column.name == name for column, _ in self._laid_out(self.size.width).columns)
+
+    def arranged(self) -> None:
+        """The order changed: paint anew, the cursor on the run it was sent to if that is shown, else as it stood."""
+        line = None if self._stands_on is None else self.book.line_of(self._stands_on)
         offset = self.cursor - self.scroll_offset.y
         if line is not None and line != self.cursor:
             self.cursor = line
@@ -103,7 +108,10 @@ class RunTable(LineView):
 
     def go_to(self, line: int, *, centre: bool = False) -> None:
         """Move; with a range open, mark along."""
+        before = self.cursor
         super().go_to(line, centre=centre)
+        if self.cursor != before:
+            self._stands_on = None if self.run is None else self.run.run
         self._mark_range()
 
     def _mark_range(self) -> None:

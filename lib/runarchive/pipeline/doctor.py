@@ -32,7 +32,7 @@ def _checks(config: Config, stores: Stores, ledger: Ledger) -> list[Check]:
         sentences("config warnings", config.warnings, "none", "see `tui-archiver config check`"),
         readable_directory("records directory", stores.records),
         Asked("records", lambda: _records(stores)),
-        Asked("records that cannot be read", lambda: _unreadable(ledger)),
+        Asked("unreadable records", lambda: _unreadable(ledger)),
         Asked("artdaqDB", lambda: passed(f"{stores.artdaqdb.ping()} at {stores.artdaqdb.uri}")),
         Asked("artdaqDB index", lambda: _findings(stores)),
         Asked("UconDB", lambda: passed(f"{stores.ucondb.ping()} at {stores.ucondb.uri}")),
