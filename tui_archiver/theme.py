@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 from textual.theme import Theme
 
@@ -46,6 +47,11 @@ def theme_for(color_system: str | None, wanted: str | None, *, plain: bool) -> s
 
 
 def is_ascii_terminal() -> bool:
-    """Whether the locale names a character set that is not UTF-8; one that is not set at all says nothing."""
+    """Whether the locale names a character set that is not UTF-8, or the terminal is one without the marks' glyphs.
+
+    A locale that is not set at all says nothing. The console of Linux has 512 glyphs at most, a VT100 knows no UTF-8.
+    """
+    if re.match(r"linux\b|vt\d", os.environ.get("TERM", "")):
+        return True
     locale = os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE") or os.environ.get("LANG") or "UTF-8"
     return "utf" not in locale.lower()

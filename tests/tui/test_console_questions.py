@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from textual.command import CommandPalette
@@ -186,6 +187,16 @@ async def test_a_store_that_answers_but_looks_wrong_is_no_store_that_is_well() -
     async with console(archive) as (app, pilot):
         await until(pilot, lambda: app.health)
         assert "ucondb ? 14 ms" in screen_text(app).splitlines()[0]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+async def test_how_long_ago_a_store_was_looked_at_is_shown_where_there_is_room(width: int) -> None:
+    archive = StandIn()
+    known = archive.health()
+    known[Store.UCONDB] = Health(Store.UCONDB, True, 0.014, "0 runs", NOW - timedelta(minutes=2))
+    archive.health = lambda: known  # type: ignore[method-assign]
+    async with console(archive, (width, 24)) as (app, _):
+        assert "artdaqdb ✓ 12 ms  ucondb ✓ 14 ms (2 min)" in screen_text(app).splitlines()[0]
 
 
 @pytest.mark.parametrize("size", [(40, 10), (40, 24), (60, 24), (80, 24), (200, 50)])

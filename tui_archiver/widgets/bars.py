@@ -19,6 +19,10 @@ from tui_archiver.widgets.paint import Glyphs, Painted, Piece, fit, length
 
 STORE_NAMES = {Store.FILESYSTEM: "fs", Store.ARTDAQDB: "artdaqdb", Store.UCONDB: "ucondb"}
 SHORT_NAMES = {Store.FILESYSTEM: "fs", Store.ARTDAQDB: "adb", Store.UCONDB: "ucon"}
+WAYS_TO_SAY_HEALTH = (
+    (STORE_NAMES, True, True), (STORE_NAMES, True, False), (SHORT_NAMES, True, False), (SHORT_NAMES, False, False),
+)  # fmt: skip
+"""The names of the stores, whether with their latency, whether with how long ago they were looked at."""
 SHORTEST_HEALTH = len(" fs ?  adb ?  ucon ? ")
 SEVERITY_STYLE = {Severity.DEBUG: "dim", Severity.INFO: "", Severity.WARNING: "warn", Severity.ERROR: "bad"}
 LOUD_LINES = 3
@@ -80,14 +84,14 @@ class TitleBar(OneLine):
         if warning:
             left.append((f" {warning}", "bad"))
         right: list[Piece] = []
-        for names, times in ((STORE_NAMES, True), (SHORT_NAMES, True), (SHORT_NAMES, False)):
-            parts = (self._store(label, health.get(store), times, now) for store, label in names.items())
+        for names, times, seen in WAYS_TO_SAY_HEALTH:
+            parts = (self._store(label, health.get(store), times, seen, now) for store, label in names.items())
             right = [piece for part in parts for piece in part]
             if length(left) + length(right) <= width:
                 break
         self.show(left, right)
 
-    def _store(self, label: str, health: Health | None, times: bool, now: datetime) -> list[Piece]:
+    def _store(self, label: str, health: Health | None, times: bool, seen: bool, now: datetime) -> list[Piece]:
         if health is None or health.ok is None:
             return [(f" {label} ", ""), (f"{self.glyphs.mark(Mark.UNKNOWN)} ", "warn")]
         looked = "" if health.looked_at is None else age((now - health.looked_at).total_seconds())
@@ -95,9 +99,9 @@ class TitleBar(OneLine):
             since = f" {looked}" if times and looked not in ("", "now") else ""
             return [(f" {label} ", ""), (f"{self.glyphs.mark(Mark.ERROR)}{since} ", "bad")]
         took = f" {duration(health.latency)}" if times and health.latency is not None else ""
-        seen = f" ({looked})" if self.size.width >= 110 and looked not in ("", "now") else ""
+        last = f" ({looked})" if seen and looked not in ("", "now") else ""
         mark, style = (Mark.UNKNOWN, "warn") if health.damage else (Mark.VERIFIED, "warn" if health.paused else "good")
-        return [(f" {label} ", ""), (self.glyphs.mark(mark), style), (f"{took}{seen} ", "dim")]
+        return [(f" {label} ", ""), (self.glyphs.mark(mark), style), (f"{took}{last} ", "dim")]
 
 
 class JobLine(OneLine):
