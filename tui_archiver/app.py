@@ -323,8 +323,8 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
         if not isinstance(self.screen, Palette):
             self.push_screen(Palette())
 
-    def action_command_line(self) -> None:
-        """Type a command."""
+    def action_command_line(self, begun: str = "") -> None:
+        """Type a command, or go on with one that is begun."""
 
         def typed(line: str | None) -> None:
             if line and line.strip():
@@ -332,7 +332,9 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
                 run_line(self, line.strip())
 
         hint = "tab completes; help lists the commands"
-        self.push_screen(PromptScreen(":", hint=hint, offer=words_for(self), history=self.memory.history), typed)
+        prompt = PromptScreen(":", hint=hint, offer=words_for(self), history=self.memory.history)
+        prompt.typed_before(begun)
+        self.push_screen(prompt, typed)
 
     def action_look_again(self) -> None:
         """Ask the three stores."""

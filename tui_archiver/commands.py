@@ -249,7 +249,7 @@ class Palette(CommandPalette):
 
 
 class ConsoleCommands(Provider):
-    """Every key of the screen in sight and of everywhere, and every command that needs no more words."""
+    """Every key of the screen in sight and of everywhere, and every command; one that takes words is begun."""
 
     def _entries(self) -> list[tuple[str, str, Callable[[], object]]]:
         app: ConsoleApp = self.app  # type: ignore[assignment]
@@ -263,8 +263,8 @@ class ConsoleCommands(Provider):
             text = f"{where}: {key.label} ({app.keymap.name(key.id)})"
             entries.append((text, self._help(key), partial(self._act, key)))
         for name, command in COMMANDS.items():
-            if name in ("arm", "disarm", "cancel", "unmark"):
-                entries.append((f"console: {name}", command.help, partial(run_line, app, name)))
+            call = partial(app.action_command_line, f"{name} ") if command.usage else partial(run_line, app, name)
+            entries.append((f"command: :{name} {command.usage}".rstrip(), command.help, call))
         entries += [(f"theme: {name}", "other colours", partial(run_line, app, f"theme {name}")) for name in THEMES]
         return entries
 

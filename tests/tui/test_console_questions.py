@@ -8,16 +8,17 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from textual.command import CommandPalette
 from textual.events import Key
 from textual.screen import ModalScreen
-from textual.widgets import Input
+from textual.widgets import Input, OptionList
 
 from runarchive.archive import Health, LockHolder
+from runarchive.keymap import EVERYWHERE, KEYMAP
 from runarchive.model import Event, Job, JobState, RunState, Severity, Store
 from tests.tui.console_help import console, press, press_only, screen_text, settled, type_line, until
 from tests.tui.stand_in import NOW, StandIn
-from tui_archiver.screens.dialogs import ConfirmScreen, TextScreen
+from tui_archiver.commands import COMMANDS, ConsoleCommands
+from tui_archiver.screens.dialogs import ConfirmScreen, PromptScreen, TextScreen
 
 
 async def test_acting_asks_first_and_the_answer_is_no_by_default() -> None:
@@ -217,11 +218,28 @@ async def test_tab_completes_commands_and_filters() -> None:
         await until(pilot, lambda: app.screen.query_one(Input).value == "artdaqdb:missing")
 
 
-async def test_palette_offers_every_action_of_the_screen() -> None:
+async def test_palette_offers_every_action_of_the_screen_and_every_command() -> None:
+    async with console() as (app, _):
+        offered = [hit.text or "" async for hit in ConsoleCommands(app.screen).discover()]
+        for key in KEYMAP:
+            if key.scope in ("runs", EVERYWHERE) and key.action not in ("command_palette", "step_back"):
+                assert [text for text in offered if f": {key.label} (" in text], key.id
+        for name in COMMANDS:
+            assert [text for text in offered if re.match(rf"command: :{name}\b", text)], name
+
+
+async def test_an_action_found_in_the_palette_is_done_and_a_command_that_takes_words_is_begun() -> None:
     async with console() as (app, pilot):
-        await press(pilot, "ctrl+p")
-        assert isinstance(app.screen, CommandPalette)
-        await press(pilot, "escape")
+        await press(pilot, "ctrl+p", *"faults")
+        await until(pilot, lambda: app.screen.query_one(OptionList).option_count == 1)
+        await press(pilot, "enter")
+        await until(pilot, lambda: app.book.view.faults_only)
+        await press(pilot, "ctrl+p", *"note", "left_square_bracket", *"RUNS")
+        await until(pilot, lambda: app.screen.query_one(OptionList).option_count == 1)
+        await press(pilot, "enter")
+        await until(pilot, lambda: isinstance(app.screen, PromptScreen))
+        await press(pilot, *"18003")
+        assert app.screen.query_one(Input).value == "note 18003"
 
 
 async def test_a_count_typed_before_its_question_is_there_answers_it_and_switches_no_screen() -> None:
