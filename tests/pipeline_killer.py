@@ -25,7 +25,7 @@ from tests.archiver_site import Site
 
 RUNS_AT_A_TIME = 2
 EXAMINED = 4
-"""How many of the newest runs are read back after each kill; all are at the end."""
+"""How many of the runs acknowledged last are read back after each kill; all are at the end."""
 
 NAMED = frozenset({RunState.NEW, RunState.PARTIAL, RunState.IMPORTED, RunState.ARCHIVED})
 """States that a run may be found in after a kill and a look: nothing that was cut off may look like trouble."""
@@ -56,32 +56,30 @@ def work(site: Site) -> None:
 
 def examine(site: Site) -> None:
     """Raise AssertionError where anything is lost, doubled, or half done and passing as done."""
-    no_doubled_documents(site)
     versions = no_doubled_versions(site)
     with Archive.open(site.config_file) as archive:
-        remembered = {run.run: run for run in archive.runs()}
+        acknowledged = [run for run in archive.runs() if run.marks.artdaqdb is Mark.VERIFIED][-EXAMINED:]
+        no_doubled_documents(site, since=min((run.run for run in acknowledged), default=0))
         archive.refresh()
-        newest = max(remembered, default=0)
         for run in archive.runs():
             assert run.state in NAMED, f"run {run.run} is {run.state}: {run.reason}"
-            if run.run < newest - EXAMINED:
-                continue
-            before = remembered.get(run.run)
-            if before is None or before.marks.artdaqdb is not Mark.VERIFIED:
-                continue
-            marks = archive.compare(run.run).marks
-            assert {marks.filesystem, marks.artdaqdb} == {Mark.VERIFIED}, f"run {run.run} was acknowledged: {marks}"
+        for before in acknowledged:
+            now, marks = archive.run(before.run), archive.compare(before.run).marks
+            assert {marks.filesystem, marks.artdaqdb} == {Mark.VERIFIED}, f"run {before.run} was acknowledged: {marks}"
             if before.marks.ucondb is Mark.VERIFIED:
-                assert run.run in versions, f"run {run.run} was acknowledged and is not in UconDB"
-                assert run.state is RunState.ARCHIVED
-                assert marks.ucondb is Mark.VERIFIED, f"run {run.run}: {marks}"
+                assert before.run in versions, f"run {before.run} was acknowledged and is not in UconDB"
+                assert now is not None
+                assert now.state is RunState.ARCHIVED
+                assert marks.ucondb is Mark.VERIFIED, f"run {before.run}: {marks}"
 
 
-def no_doubled_documents(site: Site) -> None:
-    """Each entity of each configuration is in artdaqDB once a version."""
+def no_doubled_documents(site: Site, since: int = 0) -> None:
+    """Each entity of each configuration is in artdaqDB once a version; looks at runs from `since` on."""
     store = open_store(site.data["artdaq_db"]["database_uri"])
     try:
         for configuration in store.list_configurations():
+            if (configuration.run or 0) < since:
+                continue
             found = Counter((one.entities, one.version) for one in store.documents(configuration.name))
             doubled = [what for what, count in found.items() if count > 1]
             assert not doubled, f"{configuration.name}: {doubled}"
@@ -106,6 +104,7 @@ def finish(site: Site) -> None:
         assert set(standing) == {(RunState.ARCHIVED, Mark.VERIFIED)}, standing
         outcome = archive.run_job(JobKind.VERIFY)
         assert not outcome.failed, outcome.failed
+    no_doubled_documents(site)
     store = open_store(site.data["artdaq_db"]["database_uri"])
     try:
         findings = [one for one in check_store(store) if not one.advice]

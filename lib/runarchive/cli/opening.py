@@ -103,9 +103,10 @@ def graceful(archive: Archive) -> Iterator[None]:
     pressed: list[float] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
-        now = time.monotonic()
-        pressed[:] = [at for at in pressed if at > now - IMPATIENT_SECONDS] + [now]
-        if number == signal.SIGINT and len(pressed) >= IMPATIENT:
+        if number == signal.SIGINT:
+            now = time.monotonic()
+            pressed[:] = [at for at in pressed if at > now - IMPATIENT_SECONDS] + [now]
+        if len(pressed) >= IMPATIENT:
             os.write(2, b"interrupted at once; the next start continues the runs in hand\n")
             os._exit(ExitCode.INTERRUPTED)
         os.write(2, b"finishing the runs in hand; interrupt three times within two seconds to stop at once\n")
