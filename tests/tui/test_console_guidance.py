@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runarchive.archive import Exit, Explanation, Health, LockHolder, Plan
+from runarchive.archive import Exit, Explanation, Health, LockHolder, Plan, RecoveryKind
 from runarchive.errors import ArchiveError, Code
 from runarchive.model import Event, Job, JobState, RunState, Severity, Store
 from tests.tui.console_help import console, press, press_only, runs_of, screen_text, type_line, until
@@ -281,3 +281,22 @@ async def test_a_sort_by_a_column_that_is_not_shown_is_told() -> None:
         runs_of(app).sort_by("start")
         await press(pilot)
         assert "sorted by" not in screen_text(app).splitlines()[2], "the arrow tells it"
+
+
+async def test_what_is_wrong_with_a_state_file_is_told_whole() -> None:
+    archive = StandIn()
+    problem = f"state file /{'a-long-way/' * 9}importer_state.json cannot be read: Expecting value: line 1 column 1"
+    preview = archive.recovery_preview(RecoveryKind.IMPORT)
+    archive.recovery_preview = lambda kind: replace(preview, problems=(problem,))  # type: ignore[method-assign]
+    async with console(archive) as (app, pilot):
+        await press(pilot, "5")
+        assert "".join(f"! {problem}".split()) in "".join(screen_text(app).split())
+
+
+async def test_the_log_marks_trouble_with_letters_not_with_the_signs_of_marks() -> None:
+    archive = StandIn()
+    archive.push(Event(1, NOW, Severity.WARNING, "no answer"), Event(2, NOW, Severity.ERROR, "no ledger"))
+    async with console(archive) as (app, pilot):
+        await press(pilot, "9")
+        assert "W no answer" in screen_text(app)
+        assert "E no ledger" in screen_text(app)

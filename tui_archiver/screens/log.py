@@ -29,6 +29,10 @@ LEVELS: tuple[tuple[str, frozenset[Severity]], ...] = (
 )
 
 
+SIGNS = {Severity.ERROR: "E ", Severity.WARNING: "W "}
+"""Letters: the signs of marks mean something else."""
+
+
 class LogLine(NamedTuple):
     """One line: an event, or a call with its result."""
 
@@ -59,7 +63,7 @@ class LogView(LineView):
         """Day, time, severity, run, text, writer."""
         at, severity, run, text, writer = self.lines_shown[line]
         style = SEVERITY_STYLE[severity]
-        sign = {Severity.ERROR: "! ", Severity.WARNING: "? "}.get(severity, "  ")
+        sign = SIGNS.get(severity, "  ")
         stamp = f"{at:%m-%d} {clock(at)}" if width >= 100 else clock(at)
         pieces: list[Piece] = [(f" {stamp} ", "dim"), (sign, style)]
         if run is not None:
@@ -83,8 +87,8 @@ class LogScreen(ConsoleScreen):
     scope = "log"
     title_word = "Log"
     about = (
-        "What every process on this archive did, from the ledger: this console, others, cron. The command log "
-        "holds each call with which this console changed something, and how it went."
+        "What every process on this archive did, from the ledger: this console, others, cron; W is a warning, E "
+        "an error. The command log holds each call with which this console changed something, and how it went."
     )
 
     def __init__(self) -> None:

@@ -96,7 +96,8 @@ class RecoveryScreen(ConsoleScreen):
                     subject=name,
                 )
             )
-        lines += [line((f" ! {clean(problem)}", "bad")) for problem in preview.problems]
+        for problem in preview.problems:
+            lines += self.in_lines(f"! {clean(problem, 1000)}", "bad", "bad", 4)
         lines += [line((f"   {clean(note)}", "")) for note in preview.notes]
         lines += [line((f"   would write {clean(place)}", "dim")) for place in preview.writes]
         view.show(lines)
