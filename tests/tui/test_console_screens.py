@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -101,6 +102,22 @@ async def test_compare_goes_from_difference_to_difference_and_file_to_file() -> 
             await press(pilot, "n")
         assert len(set(places)) == 4
         assert [name for name, _ in places] == ["boot.fcl"] * 3 + ["tpc00.fcl"]
+
+
+async def test_compare_shows_no_other_file_while_a_large_one_is_read() -> None:
+    archive, read = StandIn(), threading.Event()
+    text = archive.text
+    archive.text = lambda store, name: (name != "tpc03.fcl" or read.wait(20)) and text(store, name)  # type: ignore[assignment,return-value]
+    async with console(archive, (120, 40)) as (app, pilot):
+        await press(pilot, "c")
+        assert isinstance(app.screen, CompareScreen)
+        screen = app.screen
+        names = [line.subject for line in screen.files.lines_shown]
+        screen.files.go_to(names.index("tpc03.fcl"))
+        await until(pilot, lambda: "tpc03.fcl  reading" in screen_text(app))
+        assert not screen.query_one(DiffView).count
+        read.set()
+        await until(pilot, lambda: "tpc03.fcl" in screen_text(app) and "the same" in screen_text(app))
 
 
 async def test_compare_opens_at_the_first_file_that_differs_and_tells_its_note() -> None:

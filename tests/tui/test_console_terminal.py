@@ -169,6 +169,22 @@ def test_a_signal_during_work_finishes_the_runs_in_hand(number: int, tmp_path: P
         assert not [job for job in archive.jobs() if job.state in ("running", "cancelling", "crashed")]
 
 
+def test_compare_follows_a_record_that_is_changed_while_one_looks(tmp_path: Path, terminal: Terminal) -> None:
+    config = prepare(tmp_path, f"embedded://{tmp_path}/ucondb.sqlite", 1)
+    terminal.start([*CONSOLE, "-c", str(config), "--write"])
+    terminal.wait_for(r" 1 run$")
+    terminal.type("a")
+    yes(terminal, r"Archive: 1 run\?")
+    terminal.wait_for(r"✓ +✓ +✓ +ARCHIVED")
+    terminal.press("c")
+    terminal.wait_for(r"DataLogger1.fcl .* the same")
+    file = tmp_path / "records" / "1000" / "DataLogger1.fcl"
+    file.chmod(0o644)
+    file.write_text(file.read_text() + "hand_made: 1\n")
+    terminal.wait_for(r"hand_made: 1")
+    terminal.wait_for(r"DataLogger1.fcl +✓ +≠ +✓")
+
+
 def test_suspended_and_brought_back_in_another_size(tmp_path: Path, terminal: Terminal) -> None:
     config = prepare(tmp_path, f"embedded://{tmp_path}/ucondb.sqlite", 5)
     terminal.start(["bash", "--norc", "-i"], {"PS1": "shell> "})

@@ -26,6 +26,11 @@ from tui_archiver.widgets.line_view import LineView
 from tui_archiver.widgets.paint import MARK_STYLE, Piece, fit
 from tui_archiver.widgets.piece_list import Line, PieceList, line
 
+GLANCE_SECONDS = 3.0
+"""How often the directory of the run on screen is looked at."""
+SOON_SECONDS = 0.3
+"""How long the text shown before may stand while another is read."""
+
 
 class CompareScreen(ConsoleScreen):
     """The files on the left, the text of the one under the cursor on the right."""
@@ -73,6 +78,16 @@ class CompareScreen(ConsoleScreen):
         return self.query_one(DiffView)
 
     # --- showing
+
+    def on_mount(self) -> None:
+        """Follow the directory of the run on screen, which a look at an archived run leaves out."""
+        super().on_mount()
+        self.set_interval(GLANCE_SECONDS, self._glance)
+
+    def _glance(self) -> None:
+        run = self._run
+        if run is not None and self.is_current:
+            self.fetch("glance", lambda: self.archive.glance_at((run,)), lambda _: None)
 
     def catch_up(self) -> None:
         """Show the run that was asked for, else the one under the cursor of the table."""
@@ -165,12 +180,21 @@ class CompareScreen(ConsoleScreen):
         if name == BLOB_FRAME and self._comparison is not None:
             self._show_text(frame_texts(self._comparison), keep)
             return
+        if self._texts is None or self._texts.name != name:
+            self.set_timer(SOON_SECONDS, lambda: self._still_reading(name))
         pair, original, options = PAIRS[self._chosen_pair()], self._original, self._options
         self.fetch(
             "text",
             lambda: read_texts(self.archive, run, name, pair, original=original, options=options),
             lambda texts: self._show_text(texts, keep),
         )
+
+    def _still_reading(self, name: str) -> None:
+        """The text of a large file takes its time: what was shown before must not stand for it."""
+        if name == self.files.subject and (self._texts is None or self._texts.name != name):
+            self._texts = None
+            self.diff.show([], [], [])
+            self._tell_file([(f" {self.console_app.glyphs.clean(name)}", "strong"), ("  reading …", "dim")], "")
 
     def _chosen_pair(self) -> int:
         """The stores to compare: those asked for, else the likeliest."""

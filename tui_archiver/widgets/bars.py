@@ -275,11 +275,16 @@ COVER_STYLE = {
 }
 
 
+def many_runs(count: int) -> str:
+    """A number of runs in words."""
+    return "1 run" if count == 1 else f"{count:,} runs".replace(",", " ")
+
+
 def count_line(
     glyphs: Glyphs, text: str, shown: int, known: int, marked: int, hidden: int, what: str, width: int
 ) -> list[Piece]:
     """The filter's line: what narrows the table, how much is left, how much is marked, and of that out of sight."""
-    counts = f"{shown:,} of {known:,}".replace(",", " ") if shown != known else f"{known:,} runs".replace(",", " ")
+    counts = f"{shown:,} of {known:,}".replace(",", " ") if shown != known else many_runs(known)
     tail = counts + (f"   {marked} marked" if marked else "") + (f", {hidden} not shown" if hidden else "") + " "
     room = max(0, width - len(tail) - 5 - len(what))
     said = fit(glyphs.clean(text), room) if text else fit("", room)
