@@ -182,13 +182,12 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
         self.poll_trouble = ""
         self.health = message.health
         self.holder = message.holder
-        grown = [run for run in changes.runs if self.book.get(run.run) is None]
         before = {run.run: old.state for run in changes.runs if (old := self.book.get(run.run)) is not None}
         applied = self.book.apply(changes.runs, changes.gone)
         for run in changes.runs:
             if run.state is RunState.ARCHIVED and before.get(run.run) not in (None, RunState.ARCHIVED):
                 self.book.marked.discard(run.run)
-        if changes.gone or not self.coverage.fits(run.run for run in grown):
+        if changes.gone or not self.coverage.fits(run.run for run in changes.runs):
             self.coverage = Coverage(self.strip_cells, self.book.rows)
         else:
             for run in changes.runs:

@@ -15,6 +15,7 @@ from runarchive.model import Event, Job, JobState, RunState, Severity, Store
 from tests.tui.console_help import console, press, press_only, runs_of, screen_text, type_line, until
 from tests.tui.stand_in import NOW, StandIn
 from tui_archiver.columns import cell
+from tui_archiver.memory import Memory
 from tui_archiver.screens.detail import DetailScreen
 from tui_archiver.screens.dialogs import ConfirmScreen, TextScreen
 from tui_archiver.screens.doctor import FRESH_SECONDS, DoctorScreen
@@ -300,3 +301,20 @@ async def test_the_log_marks_trouble_with_letters_not_with_the_signs_of_marks() 
         await press(pilot, "9")
         assert "W no answer" in screen_text(app)
         assert "E no ledger" in screen_text(app)
+
+
+@pytest.mark.parametrize("screen", ["jobs", "failures", "compare", "recovery", "log", "doctor"])
+async def test_a_run_that_changes_before_the_table_was_ever_shown_takes_nothing_down(
+    tmp_path: Path, screen: str
+) -> None:
+    archive = StandIn()
+    memory = Memory.load(tmp_path / "memory.json", archive.config.path)
+    memory.remember(screen=screen)
+    memory.save()
+    async with console(archive, memory_path=tmp_path / "memory.json") as (app, pilot):
+        assert app.current_mode == screen
+        archive.push(replace(archive.known[18001], state=RunState.ARCHIVED, reason="mended"))
+        await until(pilot, lambda: app.book.get(18001) == archive.known[18001])
+        await press(pilot, "1")
+        assert "200 runs" in screen_text(app)
+        assert app.coverage.low == 18000
