@@ -169,14 +169,24 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
     # --- messages from threads
 
     def on_fetched(self, message: Fetched) -> None:
-        """A background call ended; an answer that a screen cannot show must not take the console down."""
+        """A background call ended."""
+        self._guarded(lambda: self.fetcher.take(message))
+
+    def on_changed(self, message: Changed) -> None:
+        """Something changed, by whichever process."""
+        self._guarded(lambda: self._take_in(message))
+        if self.poller:
+            self.call_after_refresh(self.poller.taken)
+
+    def _guarded(self, take: Callable[[], None]) -> None:
+        """Take in what a thread found; what a screen cannot show must not take the console down."""
         try:
-            self.fetcher.take(message)
+            take()
         except Exception as error:
             self.defects.append(error)
             self.say_error(error)
 
-    def on_changed(self, message: Changed) -> None:
+    def _take_in(self, message: Changed) -> None:
         """Take what changed into the state, and let the screen in sight show it."""
         changes = message.changes
         self.poll_trouble = ""
@@ -199,8 +209,6 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
         for screen in self._console_screens():
             screen.show_frame()
             screen.archive_changed(changes, applied)
-        if self.poller:
-            self.call_after_refresh(self.poller.taken)
 
     def on_poll_failed(self, message: PollFailed) -> None:
         """The ledger or a store could not be read; say it once, and try again."""

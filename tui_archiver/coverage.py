@@ -65,8 +65,8 @@ class Coverage:
         return (number - self.low) * self.width // self._span
 
     def fits(self, numbers: Iterable[int]) -> bool:
-        """Whether these run numbers lie within the strip's range."""
-        return all(self.low <= number <= self.high for number in numbers)
+        """Whether these run numbers lie within the strip's range; none does before it was made of any run."""
+        return bool(self.high) and all(self.low <= number <= self.high for number in numbers)
 
     def move(self, old: RunState | None, new: Run) -> None:
         """Count one run in its new state, no longer in its old one (None: a run that was not there)."""

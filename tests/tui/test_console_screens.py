@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -234,6 +235,19 @@ async def test_trouble_in_the_engine_is_said_and_takes_no_screen_down(key: str) 
         assert app.is_running
 
 
+async def test_a_change_that_a_screen_cannot_show_takes_nothing_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = StandIn(20)
+    async with console(archive) as (app, pilot):
+        monkeypatch.setattr(RunsScreen, "archive_changed", lambda *_: 1 / 0)
+        archive.push(replace(archive.known[18003], reason="changed"))
+        await until(pilot, lambda: app.defects)
+        assert "division by zero" in screen_text(app)
+        monkeypatch.undo()
+        app.defects.clear()
+        archive.push(*made_runs(1, first=18100))
+        await until(pilot, lambda: app.book.get(18100))
+
+
 async def test_a_ledger_that_cannot_be_read_is_said_once_and_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     archive = StandIn()
     said: list[str] = []
@@ -283,6 +297,20 @@ async def test_what_was_chosen_is_remembered(tmp_path: Path) -> None:
         await press(pilot, "1")
         assert app.book.view.filter.text == "failed"
         assert runs_of(app).table.columns == ("run", "state")
+
+
+async def test_runs_that_move_on_while_their_table_was_never_shown_are_counted(tmp_path: Path) -> None:
+    place = tmp_path / "console.json"
+    archive = StandIn(20)
+    async with console(archive, memory_path=place) as (app, pilot):
+        await press(pilot, "2")
+    async with console(archive, memory_path=place) as (app, pilot):
+        assert app.current_mode == "jobs"
+        archive.push(replace(archive.known[18003], state=RunState.ARCHIVED))
+        await until(pilot, lambda: app.book.rows[3].state is RunState.ARCHIVED)
+        await press(pilot, "1")
+        cell = app.coverage.cell_of(18003)
+        assert app.coverage.words(cell) == "18003: all archived; 1 settled, 0 open, 0 with a fault"
 
 
 async def test_quitting_asks_only_while_a_job_runs_here_and_waits_for_it() -> None:
