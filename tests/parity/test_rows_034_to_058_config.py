@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -260,8 +263,30 @@ def test_row_057_every_problem_at_once(site: Site) -> None:
     assert len([line for line in done.messages if line.startswith("Error Message:")]) == 3
 
 
-def test_row_058_tests_config_yaml_was_never_shipped_and_has_no_counterpart() -> None:
-    assert not (Path(__file__).parents[2] / "tests_config.yaml").exists()
+WITHOUT_MONGOD = """
+from runarchive import real_servers
+from runarchive.server_programs import Program
+real_servers.find_mongod = lambda: Program(None, "mongod is not installed")
+"""
+
+
+def test_row_058_no_file_chooses_mocks_a_real_server_that_is_not_there_is_said_loudly(tmp_path: Path) -> None:
+    checkout = Path(__file__).parents[2]
+    assert not (checkout / "tests_config.yaml").exists()
+    (tmp_path / "without_mongod.py").write_text(WITHOUT_MONGOD)
+    test = "tests/stores/test_mongodb.py::test_what_is_stored_twice_is_there_once"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "without_mongod", test],
+        capture_output=True,
+        text=True,
+        cwd=checkout,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{checkout / 'lib'}", "PYTEST_ADDOPTS": ""},
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "TESTS THAT COULD NOT RUN" in done.stdout
+    assert "1 tests: " in done.stdout
+    assert "NOT RUN, no real server: mongod is not installed" in done.stdout
 
 
 def test_exclude_most_recent_run_of_newer_archivers(site: Site) -> None:

@@ -2,14 +2,64 @@
 
 from __future__ import annotations
 
+import ast
+import os
+import re
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 from runarchive.model import RunState, Store
 from tests.archiver_site import Site
 
 ROOT = Path(__file__).parents[2]
+
+
+ASKED_BY_PROGRAMS_THAT_BUILD_ON_THE_ENGINE = {"assess"}
+
+
+def test_row_107_no_helper_of_the_engine_is_without_a_caller() -> None:
+    programs = [*(ROOT / "lib").rglob("*.py"), *(ROOT / "tui_archiver").rglob("*.py")]
+    texts = [path.read_text(encoding="utf-8") for path in programs]
+    named = Counter(word for text in texts for word in re.findall(r"\w+", text))
+    made = {
+        node.name
+        for text in texts
+        for node in ast.parse(text).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    }
+    assert len(made) > 500
+    assert {name for name in made if named[name] == 1} <= ASKED_BY_PROGRAMS_THAT_BUILD_ON_THE_ENGINE
+
+
+MEGABYTES_OF_A_WORKER = 200 + 225
+"""What the older archiver's manual counts for the program and one worker."""
+
+
+def test_row_112_and_l12_a_run_larger_than_documented_needs_neither_temporary_files_nor_more_memory(
+    site: Site, tmp_path: Path
+) -> None:
+    """A blob of 1 to 5 MB is documented: FHiCL of 4.5 MB in 40 files is 60 MB of JSON in artdaqDB."""
+    site.configure(app={"parallel_workers": 1})
+    (run,) = site.make(1)
+    with site.opened(run) as path:
+        for number in range(40):
+            lines = (f"k{key}: [{key}, {number}, 3, {key}]\n" for key in range(3500))
+            (path / f"big{number:02}.fcl").write_text("".join(lines))
+    nowhere = tmp_path / "no temporary files"
+    nowhere.mkdir(mode=0o555)
+    for stage in ("--import-only", "--migrate-only"):
+        process = site.start(stage, env={**os.environ, "TMPDIR": str(nowhere), "TEMP": "/proc", "TMP": "/proc"})
+        assert process.stdout is not None
+        said = process.stdout.read()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0, said
+        assert used.ru_maxrss / 1024 < MEGABYTES_OF_A_WORKER, stage
+        assert list(nowhere.iterdir()) == []
+    assert len(site.blob_bytes(run)) > 5_000_000
+    assert site.states() == {run: RunState.ARCHIVED}
 
 
 def test_row_109_and_d29_docs_show_crontab_and_systemd() -> None:

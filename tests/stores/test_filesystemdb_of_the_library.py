@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from runarchive.artdaqdb import directory
 from runarchive.artdaqdb.check import check_store
 from runarchive.artdaqdb.export import export_configuration, write_export
 from runarchive.artdaqdb.filesystem_check import reindex_sibling
@@ -34,9 +35,9 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d{4}")
 @pytest.fixture(scope="module")
 def peer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Databases, inputs and exports of the C++ library."""
-    directory = unpack(GOLDEN / "artdaqdb_peer.tar.xz", tmp_path_factory.mktemp("peer"))
-    subprocess.run(["chmod", "-R", "u+w", str(directory)], check=True)
-    return directory / "peer"
+    unpacked = unpack(GOLDEN / "artdaqdb_peer.tar.xz", tmp_path_factory.mktemp("peer"))
+    subprocess.run(["chmod", "-R", "u+w", str(unpacked)], check=True)
+    return unpacked / "peer"
 
 
 def golden_documents(peer: Path) -> list[NewDocument]:
@@ -51,9 +52,13 @@ def golden_documents(peer: Path) -> list[NewDocument]:
 
 
 class TestMadeByTheLibrary:
+    @pytest.mark.parametrize("room", [0, directory.KEPT_BYTES], ids=["read again", "kept"])
     @pytest.mark.parametrize("stage", STAGES)
     @pytest.mark.parametrize("mode", MODES)
-    def test_exports_are_the_same_bytes(self, peer: Path, tmp_path: Path, stage: str, mode: str) -> None:
+    def test_exports_are_the_same_bytes(
+        self, peer: Path, tmp_path: Path, stage: str, mode: str, room: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(directory, "KEPT_BYTES", room)
         store = opened(peer / "db_trees" / stage / f"{mode}_db")
         layout = "bulkdownloader" if mode == "bulk" else "flat"
         for run, name in RUNS.items():
@@ -61,8 +66,8 @@ class TestMadeByTheLibrary:
             export = export_configuration(store, f"{run}/{name}")
             assert write_export(export, f"{run}/{name}", out, layout) == (len(export.files), ())
             ours = {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
-            directory = peer / "exports" / stage / mode / run
-            theirs = {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*.fcl")}
+            exported = peer / "exports" / stage / mode / run
+            theirs = {str(path.relative_to(exported)): path.read_bytes() for path in exported.rglob("*.fcl")}
             assert ours == theirs
 
     @pytest.mark.parametrize("stage", STAGES)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from runarchive.errors import ArchiveError
-from runarchive.fhicl.json_text import number_text, read_json, write_json
+from runarchive.fhicl.json_text import check_json, number_text, read_json, write_json
 from runarchive.fhicl.pairs import Pairs, Value
 
 
@@ -60,6 +62,24 @@ def test_a_backslash_that_begins_no_escape_stands_for_itself() -> None:
 def test_what_the_library_cannot_read(text: str) -> None:
     with pytest.raises(ArchiveError):
         read_json(text)
+    with pytest.raises(ArchiveError):
+        check_json(text)
+
+
+@given(st.text(alphabet='{}[]",:ab1.e-+nul\\\n ', max_size=30))
+@example('{"a":"null"}')
+@example('{"a":{"b":[null]}}')
+@example(' {"a":{}} rubbish')
+@example('{"a":1.5e3,"b":.5}')
+def test_what_is_checked_is_what_can_be_read(text: str) -> None:
+    def refusal(read: Callable[[str], object]) -> str:
+        try:
+            read(text)
+        except ArchiveError as error:
+            return error.message
+        return ""
+
+    assert refusal(check_json) == refusal(read_json)
 
 
 def test_what_only_the_library_reads() -> None:

@@ -23,6 +23,9 @@ LOCK_SECONDS = 60.0
 FRESH_SECONDS = 1.0
 """An index that was written so lately may still be being written by a program that does not lock."""
 
+KEPT_BYTES = 16 << 20
+"""How much JSON of one configuration is kept as what it was parsed to, which takes seven times as much."""
+
 Signature = tuple[tuple[str, int, int, int], ...]
 
 
@@ -82,14 +85,17 @@ class DatabaseDirectory:
         """Whether a document's file is there and is a document."""
         return self.holds(collection, oid) and not self.read(collection, oid).problem
 
-    def read(self, collection: str, oid: str, *, whole: bool = True) -> StoredDocument:
-        """One document file, without `whole` perhaps its names alone; an unreadable one has a problem."""
+    def read(self, collection: str, oid: str, *, whole: bool = True, keep: bool = True) -> StoredDocument:
+        """One document file, without `whole` perhaps its names alone; an unreadable one has a problem.
+
+        Without `keep`, its content is parsed anew each time it is asked for.
+        """
         gone = False
         try:
             if "/" in oid:
                 raise ValueError("an id with a slash")
             with open(self.place(collection, oid), "rb", buffering=0) as file:
-                return stored_from_data(file.readall(), oid, collection, whole=whole)
+                return stored_from_data(file.readall(), oid, collection, whole=whole, keep=keep)
         except FileNotFoundError:
             problem, gone = "it is in the index, but its file is missing", True
         except OSError as error:
@@ -98,6 +104,14 @@ class DatabaseDirectory:
             problem = f"it is not a JSON document: {error}"
         told = f"{collection}/{oid}.json: {problem}"
         return StoredDocument(oid, collection, (), "", (), (), Pairs(), told, gone=gone)
+
+    def read_many(self, places: Iterable[tuple[str, str]]) -> Iterator[StoredDocument]:
+        """These documents; the parsed content of a run's first ones is kept, as far as there is room for it."""
+        room = KEPT_BYTES
+        for collection, oid in places:
+            yield self.read(collection, oid, keep=room > 0)
+            with contextlib.suppress(OSError):  # a file that is gone takes no room
+                room -= os.path.getsize(self.place(collection, oid))
 
     def all_documents(self) -> Iterator[StoredDocument]:
         """Every document file, indexed or not."""

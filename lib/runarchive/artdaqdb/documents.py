@@ -15,7 +15,7 @@ from runarchive.artdaqdb.content_cache import ContentCache, JustWritten, content
 from runarchive.artdaqdb.store import NOT_PROVIDED, NewDocument, StoredDocument
 from runarchive.errors import ArchiveError
 from runarchive.fhicl.document import document_form, members_text
-from runarchive.fhicl.json_text import read_json, write_json
+from runarchive.fhicl.json_text import check_json, read_json, write_json
 from runarchive.fhicl.pairs import Pairs, Value
 from runarchive.fhicl.parser import parse
 from runarchive.fhicl.printer import canonical
@@ -221,20 +221,24 @@ def stored(found: Pairs, *, oid: str = "", collection: str = "", content: bytes 
 
 
 class UnreadPairs(Pairs):
-    """A record whose JSON is parsed when somebody asks for its content."""
+    """A record whose JSON is parsed when somebody asks for its content, once, or without `keep` each time."""
 
-    __slots__ = ("_content", "_read")
+    __slots__ = ("_content", "_keep", "_read")
 
-    def __init__(self, read: Callable[[], list[tuple[str, Value]]]) -> None:
+    def __init__(self, read: Callable[[], list[tuple[str, Value]]], *, keep: bool = True) -> None:
         self._read = read
+        self._keep = keep
         self._content: list[tuple[str, Value]] | None = None
 
     @property
     def items(self) -> list[tuple[str, Value]]:
-        """The content, parsed once."""
-        if self._content is None:
-            self._content = self._read()
-        return self._content
+        """The content."""
+        if self._content is not None:
+            return self._content
+        content = self._read()
+        if self._keep:
+            self._content = content
+        return content
 
     @items.setter
     def items(self, content: list[tuple[str, Value]]) -> None:
@@ -246,11 +250,14 @@ _BODY_START = b'{\n"document" : {\n'
 _ENVELOPE_START = b',\n"origin" : {\n'
 
 
-def stored_from_data(data: bytes, oid: str, collection: str, *, whole: bool = True) -> StoredDocument:
+def stored_from_data(
+    data: bytes, oid: str, collection: str, *, whole: bool = True, keep: bool = True
+) -> StoredDocument:
     """A record out of its JSON; bodies seen before are not parsed again.
 
-    Without `whole`, the record may lack `document` and `comments`. Raises ArchiveError(CORRUPT) for what the library
-    could not read.
+    Without `whole`, the record may lack `document` and `comments`; without `keep`, its content is read again by
+    whoever asks for it, since it takes seven times the room of the JSON. Raises ArchiveError(CORRUPT) for what the
+    library could not read.
     """
     place = data.rfind(_ENVELOPE_START)
     if place > 0 and data.startswith(_BODY_START):
@@ -263,7 +270,11 @@ def stored_from_data(data: bytes, oid: str, collection: str, *, whole: bool = Tr
             if known_text(key) is not None:
                 unread = UnreadPairs(lambda: [*_read_body(body_data).items, *found.record.items])
                 return replace(found, record=unread, content=key)
-            _, body_read = _bodies.get(key, lambda: (len(body_data), _read_body(body_data)))
+            if not keep:
+                check_json(_text("", body_data + b"\n}"))
+                again = UnreadPairs(lambda: [*_body(key, body_data).items, *found.record.items], keep=False)
+                return replace(found, record=again, content=key)
+            body_read = _body(key, body_data)
             return replace(found, record=Pairs([*body_read.items, *found.record.items]), content=key)
         except ArchiveError:
             """The text is laid out otherwise than the library's writer does: it is read as a whole."""
@@ -278,8 +289,16 @@ def _envelope_from_data(data: bytes, oid: str, collection: str) -> StoredDocumen
     return replace(known, id=oid or known.id, collection=collection or known.collection, record=unread)
 
 
+def _text(before: str, data: bytes) -> str:
+    return before + data.decode("utf-8", "surrogateescape")
+
+
 def _read(before: str, data: bytes) -> Pairs:
-    return read_json(before + data.decode("utf-8", "surrogateescape"))
+    return read_json(_text(before, data))
+
+
+def _body(key: bytes, data: bytes) -> Pairs:
+    return _bodies.get(key, lambda: (len(data), _read_body(data)))[1]
 
 
 def _read_body(data: bytes) -> Pairs:

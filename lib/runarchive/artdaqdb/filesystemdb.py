@@ -182,7 +182,7 @@ class FilesystemDB(DatabaseDirectory):
         memory = self._refresh()
         with self._mutex:
             places = memory.places(configuration)
-        return tuple(self.read(collection, oid) for collection, oid in places)
+        return tuple(self.read_many(places))
 
     def run_documents(self, run: int) -> dict[str, tuple[StoredDocument, ...]]:
         """Every document of each configuration of one run."""

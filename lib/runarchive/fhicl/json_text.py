@@ -6,6 +6,7 @@ this module writes is, byte for byte, the one that the library would have writte
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -132,6 +133,16 @@ def read_json(text: str) -> Pairs:
     return value
 
 
+def check_json(text: str) -> None:
+    """Raise what `read_json` would raise, and keep nothing of what is read."""
+    if "null" not in text and _ODD_ESCAPE.search(text.replace("\\\\", "")) is None:
+        with contextlib.suppress(ValueError, RecursionError):  # read_json tells what is wrong
+            counted, _ = _COUNTER.raw_decode(text, _space(text, 0))
+            if isinstance(counted, int) and text.lstrip().startswith("{"):
+                return
+    read_json(text)
+
+
 def _refuse(literal: str) -> Any:
     raise ValueError(literal)
 
@@ -148,6 +159,11 @@ def _long(literal: str) -> int:
 _DECODER = json.JSONDecoder(
     object_pairs_hook=Pairs, strict=False, parse_float=_decimal, parse_int=_long, parse_constant=_refuse
 )
+
+_COUNTER = json.JSONDecoder(
+    object_pairs_hook=len, strict=False, parse_float=_decimal, parse_int=_long, parse_constant=_refuse
+)
+"""Reads objects as the number of their members."""
 
 
 def _holds_null(value: Any) -> bool:
