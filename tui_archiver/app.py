@@ -6,12 +6,11 @@ import asyncio
 import gc
 import signal
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
-from textual.filter import LineFilter, NoColor
 from textual.screen import Screen
 
 from runarchive.archive import Archive, Health, LockHolder
@@ -108,10 +107,6 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
         self.switch_mode(self.memory.screen if self.memory.screen in SCREENS else "runs")
         self.ask("load", self._load, self._loaded)
         self.set_interval(1.0, self._tick)
-
-    def get_line_filters(self) -> Sequence[LineFilter]:
-        """With NO_COLOR no colour at all, where Textual's own filter would send greys."""
-        return [NoColor()] if self.no_color else super().get_line_filters()
 
     def _load(self) -> tuple[int, Any, Any, Any]:
         archive = self.archive
@@ -347,12 +342,6 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
         """Ask the three stores."""
         self.say("asking the three stores …")
         self.ask("refresh", lambda: self.archive.refresh(full=True), lambda _: self.say("all three stores were asked"))
-
-    def action_redraw(self) -> None:
-        """Paint everything, for a terminal that something else wrote into."""
-        self.forget_terminal()
-        self.refresh(layout=True)
-        self.screen.refresh(layout=True)
 
     def action_copy(self) -> None:
         """Copy what the cursor is on."""

@@ -6,13 +6,14 @@ import codecs
 import os
 import re
 import selectors
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
+from textual.filter import LineFilter, NoColor
 from textual.message import Message
 
 from tui_archiver.wire import Wire
@@ -98,6 +99,16 @@ class TerminalApp(App[int], inherit_bindings=False):
         """The class of the driver."""
         found = super().get_driver_class()
         return ConsoleDriver if found is LinuxDriver else found
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """With NO_COLOR no colour at all, where Textual's own filter would send greys."""
+        return [NoColor()] if self.no_color else super().get_line_filters()
+
+    def action_redraw(self) -> None:
+        """Paint everything, for a terminal that something else wrote into."""
+        self.forget_terminal()
+        self.refresh(layout=True)
+        self.screen.refresh(layout=True)
 
     def on_resize(self) -> None:
         """A terminal of another size may show anything."""
