@@ -12,6 +12,12 @@ from runarchive.cli.main import main
 from tests.archiver_site import Site
 
 
+@pytest.fixture
+def site(each_site: Site) -> Site:
+    """Every test here runs on both native artdaqDB providers."""
+    return each_site
+
+
 def damage_blob(site: Site, run: int, name: str, old: bytes, new: bytes) -> None:
     """Put another version of a run's blob, in which one file says something else, into UconDB."""
     head, marker, rest = site.blob_bytes(run).partition(f"\n#####\n{name}:\n#####\n".encode())

@@ -26,6 +26,12 @@ MODES = [
 ]
 
 
+@pytest.fixture
+def site(each_site: Site) -> Site:
+    """Every test here runs on both native artdaqDB providers."""
+    return each_site
+
+
 def test_row_001_config_file_defaults_to_config_yaml(
     site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -48,16 +54,16 @@ def test_row_002_console_script(site: Site) -> None:
     assert "END OF STATUS REPORT" in done.stdout
 
 
-def test_row_003_no_mode_is_import_then_migrate(each_site: Site) -> None:
-    runs = each_site.make(3)
-    done = each_site.run()
+def test_row_003_no_mode_is_import_then_migrate(site: Site) -> None:
+    runs = site.make(3)
+    done = site.run()
     assert done.code == 0
     assert "=== Execution Mode: Full Pipeline (Full) ===" in done
-    assert set(each_site.states().items()) == {(run, RunState.ARCHIVED) for run in runs}
+    assert set(site.states().items()) == {(run, RunState.ARCHIVED) for run in runs}
 
 
-def test_rows_003_to_014_the_documented_command_lines(each_site: Site) -> None:
-    runs = each_site.make(2)
+def test_rows_003_to_014_the_documented_command_lines(site: Site) -> None:
+    runs = site.make(2)
     lines = {
         "": "✓ Run 1001 migrated and verified successfully",
         "--incremental": "=== Execution Mode: Full Pipeline (Incremental) ===",
@@ -75,30 +81,30 @@ def test_rows_003_to_014_the_documented_command_lines(each_site: Site) -> None:
         "--incremental -v": "PERF: run_record_archiver.clients.artdaq.get_archived_runs executed in ",
     }
     for flags, line in lines.items():
-        done = each_site.run(*flags.split())
+        done = site.run(*flags.split())
         assert done.code == 0, flags
         assert line in done, flags
         assert "✓ EXECUTION COMPLETED SUCCESSFULLY" in done, flags
-    assert each_site.states() == {run: RunState.ARCHIVED for run in runs}
+    assert site.states() == {run: RunState.ARCHIVED for run in runs}
 
 
-def test_row_004_import_only(each_site: Site) -> None:
-    runs = each_site.make(2)
-    done = each_site.run("--import-only")
+def test_row_004_import_only(site: Site) -> None:
+    runs = site.make(2)
+    done = site.run("--import-only")
     assert done.code == 0
     assert "=== Execution Mode: Import Only (Full) ===" in done
-    assert each_site.held(Store.ARTDAQDB) == set(runs)
-    assert each_site.held(Store.UCONDB) == set()
+    assert site.held(Store.ARTDAQDB) == set(runs)
+    assert site.held(Store.UCONDB) == set()
 
 
-def test_row_005_migrate_only(each_site: Site) -> None:
-    first = each_site.make(2)
-    each_site.run("--import-only")
-    each_site.make(1, first=2000)
-    done = each_site.run("--migrate-only")
+def test_row_005_migrate_only(site: Site) -> None:
+    first = site.make(2)
+    site.run("--import-only")
+    site.make(1, first=2000)
+    done = site.run("--migrate-only")
     assert done.code == 0
     assert "=== Execution Mode: Migration Only (Full) ===" in done
-    assert each_site.held(Store.UCONDB) == set(first)
+    assert site.held(Store.UCONDB) == set(first)
 
 
 def test_row_006_retry_failed_import(site: Site) -> None:
@@ -182,14 +188,14 @@ def test_row_011_modes_exclude_each_other(mode: str, site: Site) -> None:
     assert site.run(MODES[0], mode).code == 2
 
 
-def test_row_012_and_d18_incremental_takes_what_is_due_and_late_lower_runs_too(each_site: Site) -> None:
-    later = each_site.make(2, first=2000)
-    done = each_site.run("--incremental")
+def test_row_012_and_d18_incremental_takes_what_is_due_and_late_lower_runs_too(site: Site) -> None:
+    later = site.make(2, first=2000)
+    done = site.run("--incremental")
     assert done.code == 0
     assert "Full Pipeline (Incremental)" in done
-    earlier = each_site.make(1, first=1500)
-    assert each_site.run("--incremental").code == 0
-    assert each_site.held(Store.UCONDB) == {*later, *earlier}
+    earlier = site.make(1, first=1500)
+    assert site.run("--incremental").code == 0
+    assert site.held(Store.UCONDB) == {*later, *earlier}
 
 
 def test_row_003_and_l3_a_full_start_tries_every_failed_run_again(site: Site) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import os
 import re
 import sys
@@ -10,6 +11,10 @@ import tomllib
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
+from runarchive.cli import run_archiver
+from runarchive.cli.main import parse
 from runarchive.model import RunState, Store
 from tests.archiver_site import Site
 
@@ -62,12 +67,48 @@ def test_row_112_and_l12_a_run_larger_than_documented_needs_neither_temporary_fi
     assert site.states() == {run: RunState.ARCHIVED}
 
 
-def test_row_109_and_d29_docs_show_crontab_and_systemd() -> None:
+def documented_commands() -> list[tuple[str, list[str]]]:
+    """Program and arguments of each whole command line in README.md and docs/, RUN and ID being numbers."""
+    found = []
+    for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        text = document.read_text(encoding="utf-8")
+        for program, words in re.findall(r"(?m)(?:^|`|\$ |bin/)(tui-archiver|run-archiver) ([^`\n#]*)", text):
+            if not re.search(r"[\[\]|…<>]", words):
+                found.append((program, re.sub(r"\b(RUN|ID|N)\b", "1000", words).split()))
+    return found
+
+
+def test_row_109_and_d25_every_documented_command_line_is_understood(capsys: pytest.CaptureFixture[str]) -> None:
+    commands = documented_commands()
+    assert len(commands) > 20
+    refused = []
+    for program, arguments in commands:
+        try:
+            (run_archiver.parse if program == "run-archiver" else parse)(arguments)
+        except SystemExit:
+            said = capsys.readouterr().err
+            if said and "arguments are required" not in said:  # a command may be named without its arguments
+                refused.append((program, *arguments, said))
+    assert refused == []
+
+
+def test_row_109_and_d29_crontab_and_units_as_documented() -> None:
     text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-    assert "run-archiver" in text
-    assert "--incremental" in text
-    assert "[Service]" in text
-    assert "[Timer]" in text
+    (line,) = re.findall(r"(?m)^(\S+ \S+ \S+ \S+ \S+) \S*/run-archiver .*--incremental", text)
+    fields = line.split()
+    for field, most in zip(fields, (59, 23, 31, 12, 7), strict=True):
+        assert re.fullmatch(r"\*(/[0-9]+)?|[0-9]+", field), field
+        assert all(int(number) <= most for number in re.findall(r"[0-9]+", field))
+    units = {name: body for name, body in re.findall(r"# /etc/systemd/system/(\S+)\n(.*?)```", text, re.S)}
+    service = "".join(units.values())
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read_string("".join(line for line in service.splitlines(keepends=True) if not line.startswith("#")))
+    assert unit["Service"]["Type"] == "oneshot"
+    assert "run-archiver" in unit["Service"]["ExecStart"]
+    assert "KillSignal" not in unit["Service"], "SIGTERM, which systemd sends, is a graceful stop"
+    assert {"OnCalendar", "OnUnitActiveSec", "OnUnitInactiveSec"} & set(unit["Timer"])
+    assert unit["Install"]["WantedBy"] == "timers.target"
 
 
 def test_row_110_and_d31_two_instances_with_their_own_work_dirs_and_two_stages_on_one(
