@@ -281,13 +281,6 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
         self.compared_run = run
         self.show_screen("compare")
 
-    def leave_compare(self) -> None:
-        """Back to the screen, and to the run open on it, from which Compare was called."""
-        mode, opened = self.came_from
-        self.show_screen(mode)
-        if opened is not None:
-            self.open_run(opened)
-
     def open_run(self, run: int) -> None:
         """Show one run whole."""
         self.push_screen(DetailScreen(run))
@@ -357,10 +350,7 @@ class ConsoleApp(TypedAheadApp, inherit_bindings=False):
 
     def export_to(self, path: str | None) -> None:
         """Write what the screen shows to a file, if one is named."""
-        wrong = why_no_export(path or "")
-        if wrong:
-            self.say(f"export: {wrong}", "warning")
-        elif path and path.strip():
+        if path and path.strip():
             names, rows = self._console_screens()[-1].export_rows()
             self.ask("export", lambda: write_export(Path(path.strip()), names, rows), self.say)
 

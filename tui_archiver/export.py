@@ -19,10 +19,12 @@ def why_no_export(path: str) -> str:
 
 
 def write_export(path: Path, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Write rows to a new file, JSON when it ends so, else CSV; returns the sentence to say.
+    """Write rows to a new file, JSON or CSV as it ends; returns the sentence to say.
 
-    Raises ArchiveError(PERMISSION) when the file is there already or cannot be written.
+    Raises ArchiveError(PERMISSION) when the file is there already, cannot be written, or its ending says nothing.
     """
+    if wrong := why_no_export(str(path)):
+        raise _refused(wrong)
     place = path.expanduser().absolute()
     try:
         with place.open("x", encoding="utf-8", newline="", errors="surrogateescape") as file:

@@ -61,7 +61,7 @@ def test_the_doctor_names_the_records_that_cannot_be_read(site: Site) -> None:
         site.break_record(1001)
         archive.glance_at([1001])
         found = check(archive, "unreadable records")
-    assert (found.verdict, found.evidence) == (Verdict.FAIL, "1001")
+    assert (found.verdict, found.evidence) == (Verdict.FAIL, "run 1001")
     assert "`tui-archiver explain 1001`" in found.hint
 
 

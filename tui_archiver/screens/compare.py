@@ -338,8 +338,12 @@ class CompareScreen(ConsoleScreen):
         (self.diff if self.files.has_focus else self.files).focus()
 
     def action_step_back(self) -> None:
-        """Back to where one came from."""
-        self.console_app.leave_compare()
+        """Back to the screen, and to the run open on it, that one came from."""
+        app = self.console_app
+        mode, opened = app.came_from
+        app.show_screen(mode)
+        if opened is not None:
+            app.open_run(opened)
 
     def action_explain(self) -> None:
         """Why the run is in its state."""

@@ -71,7 +71,7 @@ def _unreadable(ledger: Ledger) -> tuple[Verdict, str, str]:
     if not found:
         return passed("none")
     shown = ", ".join(map(str, found[:5])) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
-    return Verdict.FAIL, shown, f"`tui-archiver explain {found[0]}` says why: mostly, give this account read permission"
+    return Verdict.FAIL, f"run {shown}", f"`tui-archiver explain {found[0]}` says why (often a permission)"
 
 
 def _state_files(config: Config) -> tuple[Verdict, str, str]:
