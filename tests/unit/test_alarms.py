@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+from pathlib import Path
+
+from runarchive.config import load_config
+from runarchive.ledger import Ledger
 from runarchive.model import Failure, Phase, RunState, Stage, Store
 from runarchive.notify import Alarm
-from runarchive.pipeline.alarms import job_metrics
+from runarchive.pipeline.alarms import Alarms, job_metrics
 from runarchive.pipeline.views import JobKind, Outcome, RunOutcome, RunResult
+from tests.archiver_site import Site
 
 FAILURE = Failure(Store.UCONDB, Phase.WRITE, "timeout", True, "no answer")
 
@@ -52,6 +58,22 @@ def test_a_job_of_both_stages_gives_the_metrics_of_each() -> None:
 def test_a_migration_with_nothing_to_do_gives_zeros_and_a_verification_nothing() -> None:
     assert set(job_metrics(Outcome(0, JobKind.MIGRATE)).values()) == {0}
     assert job_metrics(Outcome(0, JobKind.VERIFY)) == {}
+
+
+def test_what_is_not_delivered_in_time_is_said_and_kept(tmp_path: Path) -> None:
+    site = Site(tmp_path / "site")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        mail = {"enabled": True, "recipient_email": "a@b", "sender_email": "c@d", "smtp_host": "127.0.0.1"}
+        site.configure(reporting={"email": {**mail, "smtp_port": silent.getsockname()[1]}})
+        ledger = Ledger.open(site.work / "ledger.sqlite")
+        alarms = Alarms(load_config(site.config_file), ledger)
+        alarms(Outcome(1, JobKind.IMPORT, (outcome_of(5, failed=Stage.IMPORT),)))
+        alarms.close(timeout=0.1)
+    assert [event.message for event in ledger.events.latest()] == [
+        "notifications are still on their way: alarms are kept, and sent by the next job"
+    ]
+    assert len(list((site.work / "notifications").iterdir())) == 1
+    ledger.close()
 
 
 def test_an_alarm_survives_the_spool() -> None:

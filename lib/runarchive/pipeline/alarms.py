@@ -7,8 +7,10 @@ from runarchive.ledger.ledger import Ledger
 from runarchive.model import Severity, Stage
 from runarchive.notify import Notifier
 from runarchive.pipeline.plan import STAGES_OF
+from runarchive.pipeline.telling import tell
 from runarchive.pipeline.views import Outcome
 
+CLOSING_SECONDS = 5.0
 WORDS = {Stage.IMPORT: "import", Stage.MIGRATE: "migration", Stage.VERIFY: "verification"}
 METRIC = {Stage.IMPORT: "import", Stage.MIGRATE: "migrate"}
 
@@ -24,7 +26,7 @@ class Alarms:
     def _tell(self, sentence: str, severity: Severity) -> None:
         if self._closed:
             return  # a delivery that outlasted its time limit: the ledger is closed, the alarm is kept
-        self._ledger.events.record(sentence, severity=severity)
+        tell(self._ledger, sentence, severity=severity)
 
     def __call__(self, outcome: Outcome) -> None:
         """Tell of one job that ended."""
@@ -41,9 +43,11 @@ class Alarms:
         """Send further metrics."""
         self._notifier.metrics(values)
 
-    def close(self) -> None:
-        """Wait for what is under way, within its time limit; what is not delivered is kept for the next start."""
-        self._notifier.close()
+    def close(self, timeout: float = CLOSING_SECONDS) -> None:
+        """Wait for what is under way, so many seconds at most: an alarm not sent then is kept for the next job."""
+        if not self._notifier.close(timeout):
+            sentence = "notifications are still on their way: alarms are kept, and sent by the next job"
+            self._tell(sentence, Severity.WARNING)
         self._closed = True
 
 
