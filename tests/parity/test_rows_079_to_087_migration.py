@@ -95,6 +95,26 @@ def test_row_083_an_upload_that_is_there_already_is_success_if_it_is_the_same(si
     assert site.states() == {1000: RunState.ARCHIVED}
 
 
+def test_row_084_and_l11_the_read_back_keeps_the_time_limit_of_the_config(site: Site) -> None:
+    site.make(1)
+    site.run("--import-only")
+    site.configure(app={"run_process_retries": 0}, ucon_db={"timeout_seconds": 0.5})
+    answer = threading.Event()
+
+    def hold_the_read_back(proxy: FaultyProxy, connection: socket.socket, request: Message) -> bool:
+        if request.line.startswith("GET") and "/data" in request.line and "meta_only" not in request.line:
+            answer.wait(60)
+        return pass_on(proxy, connection, request)
+
+    with proxied(site, hold_the_read_back):
+        held = site.run("--migrate-only")
+        answer.set()
+        assert held.code == 1
+        assert "no answer in 0.5 s" in held
+        assert site.run("--retry-failed-migrate").code == 0
+    assert site.states() == {1000: RunState.ARCHIVED}
+
+
 def test_row_084_and_d6_the_blob_is_read_back_and_a_mismatch_is_tried_again(site: Site) -> None:
     site.make(1)
     site.run("--import-only")

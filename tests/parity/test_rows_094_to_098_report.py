@@ -59,15 +59,15 @@ class SlackApi(BaseHTTPRequestHandler):
     """Slack's Web API as far as a message needs it; `received` keeps path, token and message of each call."""
 
     received: list[tuple[str, str, dict[str, Any]]]
+    answer = b'{"ok": true}'
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.received.append((self.path, self.headers["Authorization"], body))
-        answer = b'{"ok": true}'
         self.send_response(200)
-        self.send_header("Content-Length", str(len(answer)))
+        self.send_header("Content-Length", str(len(self.answer)))
         self.end_headers()
-        self.wfile.write(answer)
+        self.wfile.write(self.answer)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Keep standard error clean."""
@@ -84,6 +84,21 @@ def slack(site: Site) -> Iterator[list[tuple[str, str, dict[str, Any]]]]:
         site.configure(reporting={"slack": {"enabled": True, "api_url": url, **options}})
         yield SlackApi.received
         server.shutdown()
+
+
+@pytest.mark.parametrize("answer", [b'{"ok": false, "error": "channel_not_found"}', b"<html>", b"[]"])
+def test_row_098_slack_that_takes_no_message_changes_nothing(
+    site: Site, slack: list[tuple[str, str, dict[str, Any]]], answer: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SlackApi, "answer", answer)
+    runs = site.make(2)
+    site.break_record(runs[1])
+    done = site.run()
+    assert done.code == 1
+    assert slack
+    assert "Slack about failed runs could not be sent" in done
+    assert "xoxb" not in done.out
+    assert site.held(Store.UCONDB) == {runs[0]}
 
 
 def _close_all(server: socket.socket) -> None:
@@ -192,6 +207,19 @@ def test_s4_and_d21_a_report_that_could_not_ask_a_store_is_exit_1_and_shows_the_
     assert done.out.count(" query failed: ") == 1
     assert done.out.count(" query complete") == 2
     assert "END OF STATUS REPORT" in done
+
+
+def test_row_097_and_054_the_old_keys_of_reporting_send_mail_too(site: Site, mailbox: Mailbox) -> None:
+    port = site.data["reporting"]["email"]["smtp_port"]
+    old = {key: value for key, value in email(port).items() if key != "enabled"}
+    site.configure(reporting={"email": None, "send_email_on_error": "true", "smtp_use_tls": False, **old})
+    (run,) = site.make(1)
+    site.break_record(run)
+    done = site.run("--import-only")
+    assert done.code == 1
+    assert "DEPRECATED" in done
+    (mail,) = mailbox.mails
+    assert f"\r\n{run}\r\n" in mail
 
 
 @pytest.mark.parametrize("trouble", ["refused", "silent"])
