@@ -23,6 +23,10 @@ WAYS_TO_SAY_HEALTH = (
     (STORE_NAMES, True, True), (STORE_NAMES, True, False), (SHORT_NAMES, True, False), (SHORT_NAMES, False, False),
 )  # fmt: skip
 """The names of the stores, whether with their latency, whether with how long ago they were looked at."""
+SILENT_SECONDS = 10
+"""From when on it is told since when a store gives no answer."""
+UNSEEN_SECONDS = 60
+"""From when on it is told how long ago a store answered; sooner, the line would change with every look."""
 SHORTEST_HEALTH = len(" fs ?  adb ?  ucon ? ")
 SEVERITY_STYLE = {Severity.DEBUG: "dim", Severity.INFO: "", Severity.WARNING: "warn", Severity.ERROR: "bad"}
 LOUD_LINES = 3
@@ -94,12 +98,12 @@ class TitleBar(OneLine):
     def _store(self, label: str, health: Health | None, times: bool, seen: bool, now: datetime) -> list[Piece]:
         if health is None or health.ok is None:
             return [(f" {label} ", ""), (f"{self.glyphs.mark(Mark.UNKNOWN)} ", "warn")]
-        looked = "" if health.looked_at is None else age((now - health.looked_at).total_seconds())
+        ago = 0.0 if health.looked_at is None else (now - health.looked_at).total_seconds()
         if not health.ok:
-            since = f" {looked}" if times and looked not in ("", "now") else ""
+            since = f" {age(ago)}" if times and ago >= SILENT_SECONDS else ""
             return [(f" {label} ", ""), (f"{self.glyphs.mark(Mark.ERROR)}{since} ", "bad")]
         took = f" {duration(health.latency)}" if times and health.latency is not None else ""
-        last = f" ({looked})" if seen and looked not in ("", "now") else ""
+        last = f" ({age(ago)})" if seen and ago >= UNSEEN_SECONDS else ""
         mark, style = (Mark.UNKNOWN, "warn") if health.damage else (Mark.VERIFIED, "warn" if health.paused else "good")
         return [(f" {label} ", ""), (self.glyphs.mark(mark), style), (f"{took}{last} ", "dim")]
 
