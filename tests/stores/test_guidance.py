@@ -170,3 +170,17 @@ def test_the_readme_leads_to_every_document() -> None:
     there = {path.relative_to(root).as_posix() for path in (root / "docs").rglob("*") if path.is_file()}
     assert linked >= {name for name in there if name.endswith(".md")}
     assert linked <= there
+
+
+def test_files_that_are_in_no_directory_say_what_they_are(site: Site) -> None:
+    site.make(1)
+    with site.archive(writable=True) as archive:
+        archive.run_job(JobKind.ARCHIVE)
+        found = archive.compare(1000)
+    notes = {file.name: file.note for file in found.files if file.note}
+    assert notes.pop("schema.fcl") == "goes with every run"
+    assert notes.pop("originals.fcl") == "every file of the directory, byte for byte"
+    assert set(notes) == {"RunHistory.fcl", "RunHistory2.fcl"}
+    assert set(notes.values()) == {"made at the import"}
+    entries = len(list((site.records / "1000").iterdir()))
+    assert len(found.files) == entries + 4, "each file of the directory, and what was made"

@@ -155,12 +155,9 @@ def _file(name: str, sides: Sides, other: bool) -> FileComparison:
     ours = _text(sides.filesystem, name)
     stored = _text(sides.artdaqdb, name)
     blob = _text(sides.ucondb, name)
-    note = ""
     disk = Mark.VERIFIED if ours is not None else Mark.MISSING
     if Store.FILESYSTEM in sides.failed:
         disk = Mark.ERROR
-    elif name == SCHEMA_FILE and sides.filesystem is not None:
-        note = "goes with every run"
     artdaqdb = _artdaqdb_mark(name, ours, stored, sides, other)
     if blob is None:
         ucondb = Mark.MISSING
@@ -178,7 +175,17 @@ def _file(name: str, sides: Sides, other: bool) -> FileComparison:
     held = next(text for text in (ours, stored, blob) if text is not None)
     behind = None if sides.prepared is None else _original(sides.prepared.record.files, name)
     size = len(held.encode("utf-8", "surrogateescape"))
+    note = _note(name, other) if sides.prepared is not None and behind is None else ""
     return FileComparison(name, Marks(disk, artdaqdb, ucondb), note, size, _size_and_time(behind)[1])
+
+
+def _note(name: str, other: bool) -> str:
+    """What a file is that no file of the directory stands behind, as far as that is known of the run's writer."""
+    if name == SCHEMA_FILE:
+        return "goes with every run"
+    if other:
+        return ""
+    return "every file of the directory, byte for byte" if name == ORIGINALS_FILE else "made at the import"
 
 
 def _size_and_time(file: OriginalFile | None) -> tuple[int | None, datetime | None]:
