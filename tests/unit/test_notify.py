@@ -215,6 +215,28 @@ def test_mail_trouble_is_told_kept_and_tried_again(
     assert spool(tmp_path) == []
 
 
+@pytest.mark.parametrize("address", ["a@b\nBcc: c@d", "\t: .?]", ".:=)b", " .a?[", "a@[\t"])
+@pytest.mark.parametrize("key", ["sender_email", "recipient_email"])
+def test_what_is_no_address_is_told_with_its_key_and_the_mail_goes_once_it_is_corrected(
+    tmp_path: Path, mail: tuple[Mailbox, Callable[..., int]], key: str, address: str
+) -> None:
+    box, start = mail
+    good = email_config(tmp_path, start())
+    changed: dict[str, Any] = {key: address}
+    email = replace(good.reporting.email, **changed)
+    told = Told()
+    notifier = Notifier(replace(good, reporting=replace(good.reporting, email=email)), told)
+    notifier.failures("import", {7: "x"})
+    notifier.failures("migration", {8: "y"})
+    assert notifier.close()
+    assert told.text.count(f"reporting.email.{key} is no address: ") == 2
+    assert box.mails == []
+    corrected = Notifier(good, told)
+    corrected.send_kept()
+    assert corrected.close()
+    assert len(box.mails) == 2
+
+
 def test_a_silent_mail_server_costs_only_the_time_limit(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         told = Told()

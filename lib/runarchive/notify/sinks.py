@@ -13,6 +13,7 @@ from runarchive.notify.alarm import Alarm
 if TYPE_CHECKING:
     import smtplib
     import ssl
+    from email.message import EmailMessage
 
 TIMEOUT_SECONDS = 10.0
 CARBON_TIMEOUT_SECONDS = 2.0
@@ -50,14 +51,9 @@ class EmailSink:
         """Send one mail to all recipients."""
         import smtplib
         import ssl
-        from email.message import EmailMessage
 
         config = self._config
-        message = EmailMessage()
-        message["Subject"] = alarm.subject
-        message["From"] = config.sender_email or ""
-        message["To"] = config.recipient_email or ""
-        message.set_content(alarm.body)
+        message = self._message(alarm)
         place = f"{config.smtp_host}:{config.smtp_port}"
         try:
             with self._connect() as server:
@@ -71,6 +67,20 @@ class EmailSink:
             raise SinkError(f"mail server {place} refuses user and password") from error
         except (smtplib.SMTPException, OSError, UnicodeError) as error:
             raise SinkError(f"mail server {place}: {error}") from error
+
+    def _message(self, alarm: Alarm) -> EmailMessage:
+        from email.message import EmailMessage
+
+        message = EmailMessage()
+        message["Subject"] = alarm.subject
+        message.set_content(alarm.body)
+        addresses = {"From": "sender_email", "To": "recipient_email"}
+        for header, key in addresses.items():
+            try:
+                message[header] = getattr(self._config, key) or ""
+            except Exception as error:  # of bad addresses the standard library raises nearly anything
+                raise SinkError(f"reporting.email.{key} is no address: {error}") from error
+        return message
 
     def _connect(self) -> smtplib.SMTP:
         import smtplib
