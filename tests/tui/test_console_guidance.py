@@ -318,3 +318,14 @@ async def test_a_run_that_changes_before_the_table_was_ever_shown_takes_nothing_
         await press(pilot, "1")
         assert "200 runs" in screen_text(app)
         assert app.coverage.low == 18000
+
+
+async def test_a_run_that_cannot_be_read_is_not_called_the_same_everywhere() -> None:
+    archive = StandIn()
+    problem = "filesystem: run 18199: tpc99.fcl is a link to /a/long/way/to/nowhere/at/all.fcl, which is not there"
+    found = replace(archive.compare(18199), files=(), problems=(problem,), blob_run=None)
+    archive.compare = lambda run: found  # type: ignore[method-assign]
+    async with console(archive) as (app, pilot):
+        await press(pilot, "c", "f")
+        assert problem in " ".join(screen_text(app).split())
+        assert "every file is the same" not in screen_text(app)

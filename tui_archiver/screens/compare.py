@@ -116,6 +116,8 @@ class CompareScreen(ConsoleScreen):
         if comparison.run == self._run:
             first_look, self._comparison = self._comparison is None, comparison
             self._show_files()
+            if first_look and comparison.problems and not comparison.files:
+                self.console_app.say("; ".join(comparison.problems), "warning")
             if first_look:
                 self.files.go_to(next((n for n, file in enumerate(comparison.files) if is_different(file)), 0))
             self._load_text(keep=self._texts is not None)
@@ -175,7 +177,8 @@ class CompareScreen(ConsoleScreen):
         name, run = self.files.subject, self._run
         if name is None or run is None:
             self.diff.show([], [], [])
-            self._tell_file([(" every file is the same" if self._differing else "", "good")], "")
+            same = self._differing and bool(self._files())
+            self._tell_file([(" every file is the same" if same else "", "good")], "")
             return
         if name == BLOB_FRAME and self._comparison is not None:
             self._show_text(frame_texts(self._comparison), keep)
