@@ -43,9 +43,10 @@ MEGABYTES_OF_A_WORKER = 200 + 225
 
 
 def test_row_112_and_l12_a_run_larger_than_documented_needs_neither_temporary_files_nor_more_memory(
-    site: Site, tmp_path: Path
+    each_site: Site, tmp_path: Path
 ) -> None:
     """A blob of 1 to 5 MB is documented: FHiCL of 4.5 MB in 40 files is 60 MB of JSON in artdaqDB."""
+    site = each_site
     site.configure(app={"parallel_workers": 1})
     (run,) = site.make(1)
     with site.opened(run) as path:

@@ -12,6 +12,7 @@ import pytest
 
 from runarchive.artdaqdb import directory
 from runarchive.artdaqdb.check import check_store
+from runarchive.artdaqdb.documents import KEPT_BYTES
 from runarchive.artdaqdb.export import export_configuration, write_export
 from runarchive.artdaqdb.filesystem_check import reindex_sibling
 from runarchive.artdaqdb.filesystemdb import FilesystemDB
@@ -52,7 +53,7 @@ def golden_documents(peer: Path) -> list[NewDocument]:
 
 
 class TestMadeByTheLibrary:
-    @pytest.mark.parametrize("room", [0, directory.KEPT_BYTES], ids=["read again", "kept"])
+    @pytest.mark.parametrize("room", [0, KEPT_BYTES], ids=["read again", "kept"])
     @pytest.mark.parametrize("stage", STAGES)
     @pytest.mark.parametrize("mode", MODES)
     def test_exports_are_the_same_bytes(

@@ -11,7 +11,8 @@ import pytest
 from bson.raw_bson import RawBSONDocument
 from pymongo.database import Database
 
-from runarchive.artdaqdb import bson_records, mongodb_listing
+from runarchive.artdaqdb import bson_records, mongodb, mongodb_listing
+from runarchive.artdaqdb.documents import KEPT_BYTES
 from runarchive.artdaqdb.export import document_text, export_configuration
 from runarchive.artdaqdb.mongodb import MongoDB
 from runarchive.artdaqdb.store import NewDocument
@@ -45,11 +46,19 @@ def load(database: Database[dict[str, Any]]) -> Load:
     return loaded
 
 
+@pytest.mark.parametrize("room", [0, KEPT_BYTES], ids=["decoded again", "kept"])
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("stage", STAGES)
 def test_what_the_library_left_exports_as_the_library_exports_it(
-    store: MongoDB, load: Load, golden_mongodb: Path, stage: str, mode: str
+    store: MongoDB,
+    load: Load,
+    golden_mongodb: Path,
+    stage: str,
+    mode: str,
+    room: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(mongodb, "KEPT_BYTES", room)
     load(golden_mongodb / "runs" / "dumps" / stage / f"{mode}_db_archive")
     exports = golden_mongodb / "runs" / "exports" / stage / mode
     for configuration in ("9001/Cosmics_04863", "9002/Laser_36106", "9003/Physics_74537"):

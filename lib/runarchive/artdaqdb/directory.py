@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from runarchive.artdaqdb.documents import stored_from_data
+from runarchive.artdaqdb.documents import KEPT_BYTES, stored_from_data
 from runarchive.artdaqdb.files import NewFiles, locked, os_errors, sync_directory
 from runarchive.artdaqdb.index import INDEX_FILE, Index, IndexProblem, parse_configurations
 from runarchive.artdaqdb.journal import Journal
@@ -22,9 +22,6 @@ PREFIX = "filesystemdb://"
 LOCK_SECONDS = 60.0
 FRESH_SECONDS = 1.0
 """An index that was written so lately may still be being written by a program that does not lock."""
-
-KEPT_BYTES = 16 << 20
-"""How much JSON of one configuration is kept as what it was parsed to, which takes seven times as much."""
 
 Signature = tuple[tuple[str, int, int, int], ...]
 

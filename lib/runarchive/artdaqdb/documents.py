@@ -220,6 +220,10 @@ def stored(found: Pairs, *, oid: str = "", collection: str = "", content: bytes 
     )
 
 
+KEPT_BYTES = 16 << 20
+"""How much of one configuration is kept as what it was parsed to, which takes seven times the room of its JSON."""
+
+
 class UnreadPairs(Pairs):
     """A record whose JSON is parsed when somebody asks for its content, once, or without `keep` each time."""
 

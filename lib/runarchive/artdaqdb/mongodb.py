@@ -21,7 +21,7 @@ from pymongo.synchronous import monitor
 
 from runarchive.artdaqdb import bson_records, mongodb_listing
 from runarchive.artdaqdb.content_cache import ContentCache
-from runarchive.artdaqdb.documents import UnreadPairs, known_text, now, record_id, stored
+from runarchive.artdaqdb.documents import KEPT_BYTES, UnreadPairs, known_text, now, record_id, stored
 from runarchive.artdaqdb.mongodb_care import inspect, make_site_indexes, slow_collections, validate
 from runarchive.artdaqdb.mongodb_encode import content_digest, encode_new, known_record
 from runarchive.artdaqdb.mongodb_errors import told, usable_uri
@@ -184,10 +184,13 @@ class MongoDB:
 
     def _documents(self, query: dict[str, Any]) -> tuple[StoredDocument, ...]:
         found: list[StoredDocument] = []
+        room = KEPT_BYTES
         for name in self._names():
             with self._told(Phase.READ):
                 raws = [bytes(document.raw) for document in self._database[name].find(query, batch_size=1000)]
-            found.extend(_stored(raw, name, as_library=True) for raw in raws)
+            for raw in raws:
+                found.append(_stored(raw, name, as_library=True, keep=room > 0))
+                room -= len(raw)
         return tuple(found)
 
     def all_documents(self) -> Iterator[StoredDocument]:
@@ -327,8 +330,11 @@ def _encoded(new: NewDocument, at: str) -> bytes:
         ) from None
 
 
-def _stored(raw: bytes, collection: str, *, as_library: bool = False) -> StoredDocument:
-    """A record out of its BSON; one just written, or a `document` seen before, is not decoded again."""
+def _stored(raw: bytes, collection: str, *, as_library: bool = False, keep: bool = True) -> StoredDocument:
+    """A record out of its BSON; one just written, or a `document` seen before, is not decoded again.
+
+    Without `keep`, its content is decoded here, and again by whoever asks for it.
+    """
     written = known_record(raw, collection) if as_library else None
     if written is not None:
         return written
@@ -336,9 +342,13 @@ def _stored(raw: bytes, collection: str, *, as_library: bool = False) -> StoredD
     key = content_digest(content, as_library=as_library) if content else b""
     try:
         record = bson_records.decode(rest, as_library=as_library)
-        if content and known_text(key) is not None:
+        known = bool(content) and known_text(key) is not None
+        if content and not keep and not known:
+            bson_records.decode(content, as_library=as_library)  # what cannot be decoded is said now
+        if content and (known or not keep):
             found = stored(record, oid=record_id(record), collection=collection, content=key)
-            return replace(found, record=UnreadPairs(lambda: _with_document(record, content, as_library)))
+            unread = UnreadPairs(lambda: _with_document(record, content, as_library), keep=keep)
+            return replace(found, record=unread)
         if content:
             make = partial(bson_records.decode, content, as_library=as_library)
             _, document = _read_bodies.get(key, lambda: (len(content), make()))
