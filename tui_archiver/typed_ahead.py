@@ -48,14 +48,19 @@ class TypedAheadApp(TerminalApp, inherit_bindings=False):
         return self._answer is not None
 
     def drop_question(self) -> None:
-        """There will be no question."""
+        """There will be no question; what was typed after its answer goes to the screen in sight."""
         self._answer = None
+        if self._held is not None and not self._acting:
+            self.call_later(self._let_go)
 
     def put_question(self, screen: Screen[bool], answered: Callable[[bool | None], None]) -> None:
         """Show the question that was expected; a yes it asks for by a key must be pressed in its sight."""
         typed, self._answer = self._answer or "", None
         if isinstance(screen, AskingScreen):
             screen.typed_before(typed)
+            if self._held is not None and not screen.asks_for_text:
+                self._held.clear()
+                self.call_later(self._let_go)
         self.push_screen(screen, answered)
 
     async def on_event(self, event: events.Event) -> None:
@@ -64,15 +69,18 @@ class TypedAheadApp(TerminalApp, inherit_bindings=False):
         if isinstance(event, events.Key) and not came_back:
             if self._acting and time.monotonic() - self._acting > LOST_SECONDS:
                 await self._let_go()
+            if self._answer is not None and event.key == "escape" and not self._acting:
+                self._held = None
+                self.drop_question()
+                self._heard(event.key)
+                return
             if self._held is not None:
                 self._held.append(event)
                 return
             if self._answer is not None and (event.key in ANSWERS or event.key.isdecimal()):
                 self._answer += "\n" if event.key == "enter" else event.key
-                self._heard(event.key)
-                return
-            if self._answer is not None and event.key == "escape":
-                self.drop_question()
+                if event.key == "enter":
+                    self._held = deque()
                 self._heard(event.key)
                 return
             screen = self.screen_stack[-1] if self.screen_stack else None

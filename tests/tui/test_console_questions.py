@@ -293,6 +293,26 @@ async def test_a_count_typed_in_one_burst_with_the_key_that_asks_for_it_is_its_a
         assert app.current_mode == "runs"
 
 
+@pytest.mark.parametrize("given_up", [False, True])
+async def test_after_an_answer_typed_ahead_keys_wait_for_its_question_and_escape_gives_it_up(given_up: bool) -> None:
+    archive, planned = StandIn(), threading.Event()
+    plan = archive.plan
+    archive.plan = lambda *words: planned.wait(20) and plan(*words)  # type: ignore[assignment,method-assign]
+    async with console(archive) as (app, pilot):
+        app.book.marked.update(run for run in range(18100, 18120) if archive.known[run].state is not RunState.WAITING)
+        keys = ["i", *str(len(app.book.marked)), "enter", "9", *(["escape"] if given_up else [])]
+        for key in keys:
+            app.post_message(Key(key, key if len(key) == 1 else None))
+        await until(pilot, lambda: app.question_expected is not given_up)
+        await pilot.pause()
+        assert app.current_mode == "runs"
+        planned.set()
+        await settled(pilot)
+        if not given_up:
+            await until(pilot, lambda: app.current_mode == "log")
+        assert bool([call for call in archive.calls if call[0] == "start"]) is not given_up
+
+
 async def test_keys_in_one_burst_with_the_key_of_another_screen_act_there() -> None:
     async with console() as (app, pilot):
         for key in ("9", "slash", *"retry", "enter", "2", "l", "1", "G"):

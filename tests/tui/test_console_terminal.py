@@ -114,6 +114,18 @@ def test_the_whole_job_in_eighty_by_twenty_four(tmp_path: Path, server: Server, 
     assert sum(state is RunState.ARCHIVED for state in states(config).values()) == 12
 
 
+def test_a_whole_job_typed_ahead_in_one_packet_is_done_as_it_was_typed(tmp_path: Path, terminal: Terminal) -> None:
+    config = prepare(tmp_path, f"embedded://{tmp_path}/ucondb.sqlite", 20)
+    terminal.start([*CONSOLE, "-c", str(config), "--write"])
+    terminal.wait_for(r"20 runs")
+    terminal.wait_for(r"ucondb ✓")
+    terminal.type("/run:1000-1014\rvGvi15\r21:log\r")
+    terminal.wait_for(r"job 1 ended: 15 done, 0 failed")
+    assert re.search(r"^ events", terminal.screen(), re.M)
+    found = states(config)
+    assert {run for run, state in found.items() if state is RunState.IMPORTED} == set(range(1000, 1015))
+
+
 def test_two_consoles_and_cron_agree(tmp_path: Path, server: Server, terminal: Terminal) -> None:
     config = prepare(tmp_path, server.url, 12)
     (tmp_path / "second").mkdir()
