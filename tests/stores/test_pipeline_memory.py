@@ -38,7 +38,7 @@ class Counting(JobObserver):
     def run_done(self, run: int, stage: Stage, reason: str) -> None:
         if stage is Stage.MIGRATE:
             gc.collect()
-            self.alive.append(Counter(type(one).__name__ for one in gc.get_objects() if isinstance(one, OF_ONE_RUN)))
+            self.alive.append(Counter(type(one).__name__ for one in gc.get_objects() if type(one) in OF_ONE_RUN))
 
 
 def test_what_was_made_for_a_run_is_gone_when_it_is_over(tmp_path: Path) -> None:
