@@ -36,6 +36,7 @@ from textual.pilot import Pilot  # noqa: E402
 from runarchive.archive import Changes  # noqa: E402
 from runarchive.filters import parse_filter  # noqa: E402
 from runarchive.model import Job, JobState, Mark, Marks, Run, RunState  # noqa: E402
+from tests.tui.emulator import Terminal  # noqa: E402
 from tests.tui.stand_in import StandIn, made_runs  # noqa: E402
 from tui_archiver.app import ConsoleApp  # noqa: E402
 from tui_archiver.messages import Changed  # noqa: E402
@@ -48,6 +49,7 @@ ROUNDS = 5
 FRAME = 0.02
 """Seconds within which what was asked for is painted."""
 EMPTY_DIRECTORIES = 100_000
+PATIENCE = 120.0
 ALL = parse_filter("")
 
 
@@ -269,11 +271,11 @@ def opening(config: Path) -> str:
     began = time.monotonic()
     words = [sys.executable, "-m", "tui_archiver", "-c", str(config)]
     told = []
-    seen = b""
+    screen = Terminal()
     with in_terminal(words, (80, 24)) as (leader, child):
-        for name, wanted in (("first rows", b"199998"), ("all rows", b"100 000 runs")):
-            if wanted not in seen:
-                seen += read_for(leader, 60.0, wanted, more=0.0)
+        for name, wanted in (("first rows", "199998"), ("all rows", "100 000 runs")):
+            while wanted not in screen.text() and time.monotonic() - began < PATIENCE:
+                screen.take(read_for(leader, 0.02).decode("utf-8", "replace"))
             fields = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
             used = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
             told.append(f"{name} {time.monotonic() - began:.2f} s ({used:.2f} s of CPU)")

@@ -2,69 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.cells import cell_len
 
+from tests.tui.emulator import Terminal
 from tui_archiver.wire import Wire
 
 RED, BOLD = "31", "1;38;5;75"
 STYLES = ["", RED, BOLD, "38;5;75;48;5;233", "2;38;2;1;2;3;48;5;233", "7", "4;31", "41", "1;2;31;41"]
-_TOKEN = re.compile(r"\x1b\[(\d+);(\d+)H|\x1b\[([\d;]*)m|(.)", re.S)
-
-
-class Terminal:
-    """A terminal that knows moves, the SGR numbers used here, and characters of one or two cells."""
-
-    def __init__(self) -> None:
-        self.cells: dict[tuple[int, int], tuple[str, str]] = {}
-        self.at = (1, 1)
-        self.attributes: set[str] = set()
-        self.colours = {"3": "", "4": ""}
-
-    def take(self, data: str) -> None:
-        for token in _TOKEN.finditer(data):
-            line, column, style, character = token.groups()
-            if line:
-                self.at = int(line), int(column)
-            elif style is not None:
-                self._sgr(style)
-            elif character == "\n":
-                self.at = self.at[0] + 1, self.at[1]
-            else:
-                self._put(character)
-
-    def _sgr(self, style: str) -> None:
-        for number in re.findall(r"[34]8;5;\d+|[34]8;2;\d+;\d+;\d+|\d+", style or "0"):
-            if number == "0":
-                self.attributes, self.colours = set(), {"3": "", "4": ""}
-            elif number[0] in "34" and len(number) > 1:
-                self.colours[number[0]] = number
-            else:
-                self.attributes.add(number)
-
-    @property
-    def style(self) -> str:
-        return ";".join((*sorted(self.attributes), *self.colours.values())).strip(";")
-
-    def _put(self, character: str) -> None:
-        line, column = self.at
-        width = cell_len(character)
-        for taken in range(column, column + width):
-            if self.cells.get((line, taken), ("", " "))[1] == "" and taken == column:
-                self.cells[line, taken - 1] = ("", " ")
-            if self.cells.get((line, taken + 1), ("", " "))[1] == "":
-                self.cells[line, taken + 1] = ("", " ")
-        seen = self.style if character != " " or self.attributes & {"4", "7"} else self.colours["4"]
-        self.cells[line, column] = seen, character
-        if width == 2:
-            self.cells[line, column + 1] = self.style, ""
-        self.at = line, column + width
-
-    def shown(self) -> dict[tuple[int, int], tuple[str, str]]:
-        return {place: cell for place, cell in self.cells.items() if cell != ("", " ")}
 
 
 def painted(*runs: tuple[str, str]) -> str:
