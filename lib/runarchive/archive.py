@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -229,18 +229,18 @@ class Archive:
         self._runner.look_for(kind, options)
         return self._runner.plan(kind, runs, options)
 
-    def _may_start(self, kind: JobKind) -> None:
+    def _startable(self, name: JobKind | str) -> JobKind:
+        kind = JobKind(name)
         if Stage.VERIFY not in STAGES_OF[kind]:
             self._writing(kind.value)
+        return kind
 
     def start(self, kind: JobKind | str, runs: Iterable[int] | None = None, options: JobOptions | None = None) -> int:
         """Start a job in the background threads of this process and return its number.
 
         Raises ArchiveError(READ_ONLY) when not armed, ArchiveError(LOCK_HELD) when another writer works.
         """
-        kind = JobKind(kind)
-        self._may_start(kind)
-        return self._runner.start(kind, runs, options or JobOptions())
+        return self._runner.start(self._startable(kind), runs, options or JobOptions())
 
     def run_job(
         self,
@@ -250,15 +250,11 @@ class Archive:
         observer: JobObserver | None = None,
     ) -> Outcome:
         """Do a job here and now; the command line's way. Raises as `start` does, and the failure of a needed store."""
-        kind = JobKind(kind)
-        self._may_start(kind)
-        return self._runner.run(kind, runs, options or JobOptions(), observer)
+        return self._runner.run(self._startable(kind), runs, options or JobOptions(), observer)
 
-    @contextmanager
-    def exclusive(self, wait: float = 0) -> Iterator[None]:
+    def exclusive(self, wait: float = 0) -> AbstractContextManager[None]:
         """Hold the writer's lock over several jobs; raises ArchiveError(LOCK_HELD) with the holder's name."""
-        with self._runner.exclusive(wait):
-            yield
+        return self._runner.exclusive(wait)
 
     def cancel(self, job: int, *, now: bool = False) -> None:
         """Ask a job of any process to stop after the runs in hand; `now` does not wait for them."""
