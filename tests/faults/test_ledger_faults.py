@@ -54,6 +54,44 @@ print(written, len(ledger.events.latest(limit=100_000)), ledger.database.check()
 """
 
 
+CLOSING = """
+import sys, threading, time
+from pathlib import Path
+from runarchive.errors import ArchiveError
+from runarchive.ledger import Ledger
+from runarchive.model import Run, RunState
+path = Path(sys.argv[1])
+first = Ledger.open(path)
+first.runs.put([Run(number, RunState.ARCHIVED, "x" * 100) for number in range(3000)])
+first.close()
+def read(ledger, going):
+    going.wait()
+    try:
+        for _ in range(3):
+            ledger.runs.all()
+    except ArchiveError:
+        return
+for _ in range(20):
+    ledger, going = Ledger.open(path), threading.Barrier(4)
+    threads = [threading.Thread(target=read, args=(ledger, going), daemon=True) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    going.wait()
+    time.sleep(0.002)
+    ledger.close()
+    for thread in threads:
+        thread.join()
+print("closed")
+"""
+
+
+def test_a_ledger_may_be_closed_while_other_threads_read_it(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CLOSING, str(tmp_path / "ledger.sqlite")], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "closed\n"), done.stderr
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_what_was_committed_survives_kill_9(tmp_path: Path, seed: int) -> None:
     path = tmp_path / "ledger.sqlite"

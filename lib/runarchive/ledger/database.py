@@ -63,7 +63,14 @@ def _storable(value: Any) -> Any:
 
 
 class _Connection(sqlite3.Connection):
-    """A connection that takes every text; SQLite itself refuses what is no Unicode."""
+    """A connection that takes every text; SQLite itself refuses what is no Unicode.
+
+    `in_use` is held while it is read: closing it under a query of another thread would end the process.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.in_use = threading.RLock()
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         try:
@@ -103,7 +110,7 @@ class Database:
         self._owner: int | None = None
         self._revision: int | None = None
         self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
+        self._readers: list[_Connection] = []
         self._writer = self._connect()
         try:
             self._prepare()
@@ -111,7 +118,7 @@ class Database:
             self._writer.close()
             raise
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self) -> _Connection:
         if self.path is None:
             name = ":memory:"
         else:
@@ -222,11 +229,11 @@ class Database:
         """The newest revision that is committed."""
         return int(self.one("SELECT n FROM counter")[0])
 
-    def read(self) -> sqlite3.Connection:
+    def read(self) -> _Connection:
         """A connection for reading in this thread; inside `write`, the writing one, which sees its own changes."""
         if self.path is None or self._owner == threading.get_ident():
             return self._writer
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        connection: _Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             try:
                 connection = self._connect()
@@ -240,7 +247,9 @@ class Database:
     def rows(self, sql: str, parameters: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query. Raises ArchiveError."""
         try:
-            return self.read().execute(sql, parameters).fetchall()
+            connection = self.read()
+            with connection.in_use:
+                return connection.execute(sql, parameters).fetchall()
         except sqlite3.Error as error:
             raise self._explained(error) from error
 
@@ -258,16 +267,15 @@ class Database:
     def check(self) -> tuple[str, ...]:
         """What SQLite finds wrong with the file; empty for a sound one."""
         try:
-            found = self.read().execute("PRAGMA quick_check(20)").fetchall()
-        except sqlite3.Error as error:
-            return (str(error),)
+            found = self.rows("PRAGMA quick_check(20)")
+        except ArchiveError as error:
+            return (error.message,)
         return tuple(str(row[0]) for row in found if row[0] != "ok")
 
     def close(self) -> None:
         """Close every connection; the last one folds the write-ahead log into the file."""
         with self._lock:
-            for connection in self._readers:
-                connection.close()
-            self._readers.clear()
-            self._local = threading.local()
-            self._writer.close()
+            readers, self._readers, self._local = self._readers, [], threading.local()
+            for connection in (*readers, self._writer):
+                with connection.in_use:
+                    connection.close()
