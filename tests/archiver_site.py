@@ -32,7 +32,7 @@ from runarchive.ucondb.blob import Blob, unpack
 from runarchive.ucondb.client import UconClient
 from runarchive.ucondb.embedded import open_client
 
-LIMIT_SECONDS = 30.0
+LIMIT_SECONDS = 60.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PR_CAPBSET_DROP = 24
 OVERRIDING = (1, 2, 3)

@@ -10,11 +10,15 @@ from runarchive.cli.main import dispatch, guarded, parse
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Open the console or run one headless command; returns the exit status."""
-    args = parse(sys.argv[1:] if argv is None else list(argv))
+    return guarded(lambda: _main(sys.argv[1:] if argv is None else argv))
+
+
+def _main(words: Sequence[str]) -> int:
+    args = parse(words)
     if args.noun is None or (args.noun == "demo" and not args.headless):
         from tui_archiver.start import open_console
 
-        return guarded(lambda: open_console(args))
+        return open_console(args)
     return dispatch(args)
 
 

@@ -305,6 +305,17 @@ def test_a_terminal_sees_how_far_a_job_is(demo: Path) -> None:
     assert re.search(rb"\r\x1b\[Kscrub: 5 done, 0 failed", seen)
 
 
+def test_an_interrupt_while_a_command_is_still_loaded_leaves_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("importlib.import_module", interrupted)
+    assert main(["status"]) == ExitCode.INTERRUPTED
+    assert capsys.readouterr().err == "interrupted\n"
+
+
 def test_an_interrupted_job_is_130_and_the_next_goes_on(tmp_path: Path) -> None:
     subprocess.run(
         [PROGRAM, "demo", "--headless", "--runs", "1", "--dir", tmp_path], capture_output=True, check=True

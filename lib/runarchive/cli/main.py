@@ -132,9 +132,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def dispatch(args: argparse.Namespace) -> int:
-    """Run the parsed command and return its exit status; failures become one sentence on stderr."""
-    command = importlib.import_module(f"runarchive.cli.{args.noun}_command")
-    return guarded(lambda: int(command.run(args)))
+    """Run the parsed command and return its exit status."""
+    return int(importlib.import_module(f"runarchive.cli.{args.noun}_command").run(args))
 
 
 def guarded(work: Callable[[], int]) -> int:
@@ -172,11 +171,15 @@ def take_every_text() -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one headless command and return its exit status."""
-    take_every_text()
+    """Run one headless command and return its exit status; failures become one sentence on stderr."""
     words = sys.argv[1:] if argv is None else list(argv)
-    args = parse(words)
-    if args.noun is None:
-        build_parser(words).print_help(sys.stderr)
-        return ExitCode.USAGE
-    return dispatch(args)
+
+    def work() -> int:
+        args = parse(words)
+        if args.noun is None:
+            build_parser(words).print_help(sys.stderr)
+            return ExitCode.USAGE
+        return dispatch(args)
+
+    take_every_text()
+    return guarded(work)
