@@ -32,6 +32,9 @@ OUTSIDE = {"HOME": "/home/daq", "PATH": "/nowhere", "A": "from outside", "EMPTY"
         ("A= # nothing", {"A": ""}),
         ("A=~/x\nB=/a:~/b\nC='~'\nD=a~", {"A": "/home/daq/x", "B": "/a:/home/daq/b", "C": "~", "D": "a~"}),
         ("A=${X:-${HOME}/d}\nB=${EMPTY-d}${EMPTY:-e}", {"A": "/home/daq/d", "B": "e"}),
+        ("A=${X:-~}\nB=${X:-/a:~/b}\nC=${X:-~ d}", {"A": "/home/daq", "B": "/a:/home/daq/b", "C": "~ d"}),
+        ("A=\"${X:-~:'d'}\"\nB=\"${X:-a\\b\\}}\"", {"A": "~:'d'", "B": r"a\b}"}),
+        ("A=1 B=$A\nexport A=2 C=$A", {"A": "2", "B": "1", "C": "1"}),
         ("export A=1 B='2 3'; C=4\nexport D\n", {"A": "1", "B": "2 3", "C": "4"}),
         ("A='two\nlines'\nB=\"and\nmore\"\nC=a\\\nb", {"A": "two\nlines", "B": "and\nmore", "C": "ab"}),
         ("LD_LIBRARY_PATH=/a\nLD_LIBRARY_PATH+=:/b", {"LD_LIBRARY_PATH": "/a:/b"}),
@@ -80,7 +83,8 @@ PIECES = [
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much], max_examples=300)
 def test_what_it_takes_is_what_bash_makes_of_it(tmp_path: Path, start: str, pieces: list[str]) -> None:
     text = start + "".join(pieces)
-    assume("\\\n" not in text)  # bash continues a line within a name, too
+    # bash continues a line within a name, too, and at the very end of a file it may drop a backslash
+    assume("\\\n" not in text and not text.endswith("\\"))
     found, problems = read_env(text, OUTSIDE)
     assume(not problems)
     (tmp_path / "archiver.env").write_text(text)

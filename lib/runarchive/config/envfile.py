@@ -16,6 +16,8 @@ _NAME = re.compile(r"[A-Za-z_]\w*", re.A)
 _PLAIN = re.compile(r"[^\s'\"\\$`;&|<>()~:]+")
 _QUOTED = re.compile(r"[^\"\\$`]+")
 _TILDE = re.compile(r"~[\w.-]*(?=[/:\s;]|$)")
+_TILDE_IN_DEFAULT = re.compile(r"~[\w.-]*(?=[/:}])")
+_ESCAPED_IN_QUOTES = "\"\\$`"
 _ONLY_A_SHELL = frozenset("&|<>()")
 
 
@@ -77,13 +79,15 @@ class _Reader:
         """Take the assignments of one statement, all or none. Raises ValueError where it is anything else."""
         values: dict[str, str] = {}
         exports = self._take_word("export")
+        # export is a command: its words are all expanded before it sets the first of them.
+        seen: Mapping[str, str] = {} if exports else values
         while not self._at_end_of_statement():
             target = _TARGET.match(self._text, self._place)
             if target is not None:
                 self._place = target.end()
                 try:
                     before = self._value(target[1], values) if target[2] else None
-                    values[target[1]] = (before or "") + self._word(values)
+                    values[target[1]] = (before or "") + self._word(seen)
                 except ValueError as error:
                     raise ValueError(f"{target[1]} {error}") from None
             elif not (exports and self._take_word()):
@@ -110,30 +114,30 @@ class _Reader:
             self.skip_line()
         return self._next() in ("", "\n", ";")
 
-    def _word(self, values: Mapping[str, str], end: str = "") -> str:
-        """One shell word, or all up to the brace that closes a default. Raises ValueError."""
+    def _word(self, values: Mapping[str, str], end: str = "", *, quoted: bool = False) -> str:
+        """One shell word, or all up to the brace that closes a default, quoted or not. Raises ValueError."""
         parts: list[str] = []
-        tilde = not end
+        user_begins = _TILDE_IN_DEFAULT if end else _TILDE
+        tilde = not quoted
         while (char := self._next()) and char != end and (end or not (char.isspace() or char == ";")):
-            if tilde and (user := _TILDE.match(self._text, self._place)):
+            if tilde and (user := user_begins.match(self._text, self._place)):
                 self._place = user.end()
                 parts.append(self._value("HOME", values) or "~" if user[0] == "~" else os.path.expanduser(user[0]))
-            elif char == "'":
+            elif char == "'" and not quoted:
                 parts.append(self._single_quoted())
             elif char == '"':
                 parts.append(self._double_quoted(values))
             elif char == "\\":
-                parts.append((self._text[self._place + 1 : self._place + 2] or char).strip("\n"))
-                self._place += 2
+                parts.append(self._escaped(_ESCAPED_IN_QUOTES + end if quoted else ""))
             elif char in "$`":
-                parts.append(self._parameter(values))
+                parts.append(self._parameter(values, quoted=quoted))
             elif char in _ONLY_A_SHELL and not end:
                 raise ValueError(f"has {char!r} outside quotes")
             else:
                 plain = _PLAIN.match(self._text, self._place) if not end else None
                 parts.append(plain[0] if plain else char)
                 self._place += len(parts[-1])
-            tilde = char == ":" and not end
+            tilde = char == ":" and not quoted
         return "".join(parts)
 
     def _single_quoted(self) -> str:
@@ -150,11 +154,9 @@ class _Reader:
             if not char:
                 self._open_quote()
             if char == "\\":
-                escaped = self._text[self._place + 1 : self._place + 2]
-                parts.append("" if escaped == "\n" else escaped if escaped in '"\\$`' else f"\\{escaped}")
-                self._place += 2
+                parts.append(self._escaped(_ESCAPED_IN_QUOTES))
             elif char in "$`":
-                parts.append(self._parameter(values))
+                parts.append(self._parameter(values, quoted=True))
             else:
                 plain = _QUOTED.match(self._text, self._place)
                 assert plain is not None  # all other characters were asked for
@@ -163,12 +165,20 @@ class _Reader:
         self._place += 1
         return "".join(parts)
 
+    def _escaped(self, only: str = "") -> str:
+        """What a backslash and the character behind it stand for; where only some are escaped, both for others."""
+        char = self._text[self._place + 1 : self._place + 2]
+        self._place += 2
+        if char == "\n":
+            return ""
+        return char if char and (not only or char in only) else f"\\{char}"
+
     def _open_quote(self) -> NoReturn:
         """Nothing behind an open quote can be told from its inside."""
         self._place = len(self._text)
         raise ValueError("has an open quote; nothing behind it is read")
 
-    def _parameter(self, values: Mapping[str, str]) -> str:
+    def _parameter(self, values: Mapping[str, str], *, quoted: bool = False) -> str:
         """What a `$…` stands for. Raises ValueError for all that only a shell can tell."""
         if self._text.startswith(("`", "$("), self._place):
             raise ValueError("wants a command to be run")
@@ -181,9 +191,9 @@ class _Reader:
             if self._next() and (self._next().isdigit() or self._next() in "$?!#@*-[('\""):
                 raise ValueError(f"has ${self._next()}, which only a shell understands")
             return "$"
-        return self._braced(values)
+        return self._braced(values, quoted=quoted)
 
-    def _braced(self, values: Mapping[str, str]) -> str:
+    def _braced(self, values: Mapping[str, str], *, quoted: bool) -> str:
         name = _NAME.match(self._text, self._place + 1)
         rest = self._text[name.end() : name.end() + 2] if name is not None else ""
         if name is None or not (rest.startswith(("}", "-")) or rest == ":-"):
@@ -193,7 +203,7 @@ class _Reader:
             self._place = name.end() + 1
             return found or ""
         self._place = name.end() + (2 if rest == ":-" else 1)
-        default = self._word(values, end="}")
+        default = self._word(values, end="}", quoted=quoted)
         if not self._next():
             self._open_quote()
         self._place += 1
