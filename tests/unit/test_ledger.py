@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -383,3 +384,16 @@ def test_on_a_network_filesystem_the_ledger_lives_on_this_host(tmp_path: Path, m
 def test_the_kind_of_a_filesystem() -> None:
     assert filesystem_type(Path("/proc/self")) == "proc"
     assert filesystem_type(Path("/proc/none/such/file")) == "proc"
+
+
+def test_a_closed_ledger_stays_closed(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path / "ledger.sqlite")
+    ledger.runs.all()
+    ledger.close()
+    files = sorted(tmp_path.iterdir())
+    with pytest.raises(ArchiveError, match="closed"):
+        ledger.runs.all()
+    with ThreadPoolExecutor() as pool, pytest.raises(ArchiveError, match="closed"):
+        pool.submit(ledger.runs.all).result()
+    assert sorted(tmp_path.iterdir()) == files
+    ledger.close()

@@ -111,6 +111,7 @@ class Database:
         self._revision: int | None = None
         self._local = threading.local()
         self._readers: list[_Connection] = []
+        self._closed = False
         self._writer = self._connect()
         try:
             self._prepare()
@@ -230,17 +231,18 @@ class Database:
         return int(self.one("SELECT n FROM counter")[0])
 
     def read(self) -> _Connection:
-        """A connection for reading in this thread; inside `write`, the writing one, which sees its own changes."""
+        """A connection for reading in this thread; inside `write`, the writing one, which sees its own changes.
+
+        Raises `sqlite3.Error`.
+        """
         if self.path is None or self._owner == threading.get_ident():
             return self._writer
         connection: _Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            try:
-                connection = self._connect()
-            except sqlite3.Error as error:
-                raise self._explained(error) from error
-            self._local.connection = connection
             with self._lock:
+                if self._closed:  # a connection made now would leave its log beside the file, or make the file anew
+                    raise sqlite3.ProgrammingError("it is closed")
+                connection = self._local.connection = self._connect()
                 self._readers.append(connection)
         return connection
 
@@ -275,7 +277,7 @@ class Database:
     def close(self) -> None:
         """Close every connection; the last one folds the write-ahead log into the file."""
         with self._lock:
-            readers, self._readers, self._local = self._readers, [], threading.local()
-            for connection in (*readers, self._writer):
+            self._closed = True
+            for connection in (*self._readers, self._writer):
                 with connection.in_use:
                     connection.close()
