@@ -65,6 +65,10 @@ def secure() -> Iterator[SecureServer]:
             read_write = [{"role": "readWrite", "db": "test_db"}]
             admin.admin.command("createUser", "daq", pwd=PASSWORD, roles=read_write)
             admin.admin.command("createUser", "reader", pwd=PASSWORD, roles=[{"role": "read", "db": "test_db"}])
+            resource, actions = {"db": "test_db", "collection": ""}, ["find", "collStats", "listCollections"]
+            lists = {"resource": resource, "actions": actions}
+            admin.admin.command("createRole", "lists", privileges=[lists], roles=[])
+            admin.admin.command("createUser", "lister", pwd=PASSWORD, roles=["lists"])
     yield SecureServer(server.port, files)
     server.stop()
 
@@ -148,6 +152,19 @@ def test_a_reader_may_not_write_but_lists(secure: SecureServer) -> None:
     assert store.change_token() == store.change_token() is not None
     assert "1 collections" in store.ping()
     store.close()
+
+
+def test_who_may_not_see_the_indexes_lists_and_gets_no_advice(
+    secure: SecureServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runarchive.artdaqdb.mongodb_care.MANY_DOCUMENTS", 1)
+    written(secure.uri(tls(secure), f"daq:{ENCODED}@"))
+    with contextlib.closing(MongoDB(secure.uri(tls(secure), f"reader:{ENCODED}@"))) as store:
+        assert store.change_token()
+        assert ["configurations.name" in one for one in store.advice()] == [True]
+    with contextlib.closing(MongoDB(secure.uri(tls(secure), f"lister:{ENCODED}@"))) as store:
+        assert store.change_token()
+        assert store.advice() == ()
 
 
 def test_an_authority_the_server_does_not_show_is_a_bad_certificate(secure: SecureServer) -> None:

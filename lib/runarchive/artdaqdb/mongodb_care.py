@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from pymongo.errors import OperationFailure
+
 from runarchive.artdaqdb.mongodb_listing import PlainDatabase
 from runarchive.artdaqdb.store import SYSTEM_METADATA, Finding, check_name
 from runarchive.errors import ArchiveError, Code
@@ -79,14 +81,18 @@ def _missing_indexes(database: PlainDatabase, collection: str) -> list[str]:
 def slow_collections(database: PlainDatabase, counted: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """A sentence for each large collection without an index of configuration names, from `mongodb_listing.statistics`.
 
-    The server is asked only about one where the index does not have its usual name.
+    The server is asked only about one where the index does not have its usual name; who may not ask gets no advice.
     """
     by_name = "configurations.name"
     for collection, stats in counted.items():
         count = stats.get("count", 0)
         if count < MANY_DOCUMENTS or SITE_INDEXES[by_name] in stats.get("indexSizes", {}):
             continue
-        if by_name in _missing_indexes(database, collection):
+        try:
+            is_slow = by_name in _missing_indexes(database, collection)
+        except OperationFailure:
+            continue
+        if is_slow:
             why = f"{collection} in MongoDB has {count} documents and no index of {by_name}"
             yield f"{why}: each look at one run reads them all; `tui-archiver artdaqdb reindex` makes the index"
 
