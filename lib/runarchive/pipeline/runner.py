@@ -275,13 +275,15 @@ class Runner:
 
     def _record_decisions(self, plan: Plan) -> None:
         """Runs that are taken only because a person said so are that person's decision, by name."""
-        for step in plan.steps:
-            if not step.overruled:
-                continue
-            kind = DecisionKind.FORCE if step.state is RunState.WAITING else DecisionKind.ADD
-            if step.stages[0] is Stage.MIGRATE:
-                kind = DecisionKind.SUPERSEDE
-            self._ledger.decisions.record(kind, step.run, step.overruled, this_actor())
+        overruled = [step for step in plan.steps if step.overruled]
+        if not overruled:
+            return
+        with self._ledger.transaction():
+            for step in overruled:
+                kind = DecisionKind.FORCE if step.state is RunState.WAITING else DecisionKind.ADD
+                if step.stages[0] is Stage.MIGRATE:
+                    kind = DecisionKind.SUPERSEDE
+                self._ledger.decisions.record(kind, step.run, step.overruled, this_actor())
 
     def _tidy(self, plan: Plan, outcome: Outcome) -> None:
         """What has to be done when a job ended; nothing here can undo what the job did."""
