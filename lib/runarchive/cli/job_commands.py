@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import replace
 
-from runarchive.archive import Archive, JobKind, JobOptions
+from runarchive.archive import Archive, JobKind, JobOptions, Outcome
 from runarchive.cli.numbers import COUNT, SECONDS, number_of
 from runarchive.cli.opening import expand, open_archive, parse_runs, run_job, show_outcome, show_plan
 from runarchive.model import RunState
@@ -50,17 +50,17 @@ def run_kind(args: argparse.Namespace, kind: JobKind, options: JobOptions, *, wr
             return show_plan(archive.plan(kind, runs, options), args.json)
         before = archive.plan(kind, runs, options) if runs is not None else None
         outcome = run_job(archive, kind, runs, options)
-        left_out = unclaimed(archive, runs, {item.run for item in outcome.runs})
-        held = before.held if before is not None else ()
-        return show_outcome(outcome, held, args.json, left_out if kind is JobKind.VERIFY else None)
+        left_out = unclaimed(archive, runs, outcome) if kind is JobKind.VERIFY else None
+        return show_outcome(outcome, before.held if before is not None else (), args.json, left_out)
 
 
-def unclaimed(archive: Archive, asked: Collection[int] | None, read: Collection[int]) -> dict[str, int]:
-    """How many of the runs `asked` for (None: of all) a verification did not `read`, by state.
+def unclaimed(archive: Archive, asked: Iterable[int] | None, outcome: Outcome) -> dict[str, int]:
+    """How many of the runs `asked` for (None: of all) a verification did not read, by state.
 
     They claimed to be neither imported nor archived.
     """
+    known = {run.run: run.state for run in archive.runs()}
+    read = {item.run for item in outcome.runs}
+    states = (known[run] for run in (known if asked is None else asked) if run in known and run not in read)
     claims = (RunState.IMPORTED, RunState.ARCHIVED)
-    runs = (run for run in archive.runs() if asked is None or run.run in asked)
-    states = (run.state for run in runs if run.state not in claims and run.run not in read)
-    return dict(sorted(Counter(state.value for state in states).items()))
+    return dict(sorted(Counter(state.value for state in states if state not in claims).items()))

@@ -28,6 +28,7 @@ from runarchive.cli.progress import progress_line
 from runarchive.cli.refusing import refuse_read_only
 from runarchive.errors import TAXONOMY, Code, ExitCode, UsageError
 from runarchive.model import Failure, Marks, Run, RunState, Stage, Store, run_number
+from runarchive.pipeline.trouble import stands
 
 IMPATIENT = 3
 IMPATIENT_SECONDS = 2.0
@@ -126,7 +127,7 @@ class _Telling(JobObserver):
 
     def paused(self, stage: Stage, why: str) -> None:
         """A stage stands."""
-        talk(f"{stage} stands: {clean(why)}; it goes on by itself")
+        talk(clean(stands(stage, why)))
 
     def resumed(self, stage: Stage) -> None:
         """A stage goes on."""
