@@ -6,7 +6,8 @@ import codecs
 import os
 import re
 import selectors
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from textual._xterm_parser import XTermParser
@@ -19,33 +20,63 @@ from textual.message import Message
 from tui_archiver.wire import Wire
 
 ESCAPE = "\x1b"
-ESCAPE_KEY = "\x1b[27u"
-"""The escape key as the kitty protocol writes it: whole in itself, whatever follows."""
 _BEFORE_A_KEY = re.compile(r"\x1b(?=[^\x1b\[O\t\x7f])")
 """An escape that begins no sequence; escape with tab or backspace is one key on some terminals."""
+PASTE_BEGINS, PASTE_ENDS = "\x1b[200~", "\x1b[201~"
+PASTE_SECONDS = 3.0
+"""After how long without a character a paste is taken for ended: else a lost end would make every key part of it."""
 POLL_SECONDS = 0.1
 
 
 class KeyParser(XTermParser):
     """Textual's parser takes an escape and a key in one packet, as a slow link delivers them, for alt and that key.
 
-    It then loses the escape before a `:` or a digit. No key of the console is one with alt.
+    It then loses the escape before a `:` or a digit. No key of the console is one with alt. In a pasted text it takes
+    an escape, and an end that comes in two packets, for keys; so it gets a paste whole, and without escapes.
     """
 
-    _open = False
-    """Whether an escape was fed last, of which nobody knows yet what it begins."""
+    _tail = ""
+    """What was fed last, of which nobody knows yet what it begins."""
+    _pasted: str | None = None
+    """What was pasted so far; None: nothing is being pasted."""
+    _heard_at = 0.0
 
-    def feed(self, data: str) -> Iterable[Message]:
+    def feed(self, data: str) -> Iterator[Message]:
         """Parse what was read; an escape right before a plain key is the escape key."""
-        fed = len(ESCAPE) if self._open else 0
-        self._open = data.endswith(ESCAPE)
-        return super().feed(_BEFORE_A_KEY.sub(ESCAPE_KEY, ESCAPE[:fed] + data)[fed:])
+        self._heard_at = time.monotonic()
+        while data:
+            if self._pasted is None:
+                fed = len(self._tail)
+                keys, begins, data = (self._tail + data).partition(PASTE_BEGINS)
+                yield from self._feed_keys((keys + begins)[fed:])
+                self._tail, self._pasted = ("", "") if begins else (keys[1 - len(PASTE_BEGINS) :], None)
+            else:
+                self._pasted, ends, data = (self._pasted + data).partition(PASTE_ENDS)
+                if ends:
+                    pasted, self._pasted = self._pasted, None
+                    yield from super().feed(pasted.replace(ESCAPE, "") + PASTE_ENDS)
 
-    def tick(self) -> Iterable[Message]:
-        """Take an escape that nothing followed for the escape key."""
+    def _feed_keys(self, keys: str) -> Iterator[Message]:
+        known = self._tail[-1:]
+        *escaped, rest = _BEFORE_A_KEY.split(known + keys)
+        for part in escaped:
+            yield from self._feed_some((part + ESCAPE)[len(known) :])
+            known = ""
+            self._timeout_time = 0.0
+            yield from super().tick()
+        yield from self._feed_some(rest[len(known) :])
+
+    def _feed_some(self, keys: str) -> Iterable[Message]:
+        """Parse these; to the parser itself no characters mean the end."""
+        return super().feed(keys) if keys else ()
+
+    def tick(self) -> Iterator[Message]:
+        """Take an escape that nothing followed for the escape key, and a paste that stopped for ended."""
         for event in super().tick():
-            self._open = False
+            self._tail = ""
             yield event
+        if self._pasted is not None and time.monotonic() - self._heard_at > PASTE_SECONDS:
+            yield from self.feed(PASTE_ENDS)
 
 
 class ConsoleDriver(LinuxDriver):

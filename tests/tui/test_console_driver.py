@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 from textual import constants
-from textual.events import Key
+from textual.events import Key, Paste
+from textual.message import Message
 
 from tests.tui.terminal import Terminal, write_config
+from tui_archiver import driver
 from tui_archiver.driver import KeyParser
 
 
@@ -51,6 +53,38 @@ def keys(*packets: str) -> list[str]:
 )
 def test_an_escape_stays_a_key_of_its_own(packets: list[str], expected: list[str]) -> None:
     assert keys(*packets) == expected
+
+
+def test_an_escape_needs_no_kitty_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "DISABLE_KITTY_KEY", True)
+    assert keys("i\x1b:", "\x1b", "2") == ["i", "escape", "colon", "escape", "2"]
+
+
+@pytest.mark.parametrize(
+    "packets",
+    [
+        ["\x1b[200~run:\x1b12", "\x1b[A3\x1b", "", "[201~"],
+        ["\x1b[200~run:12[A3\x1b[20", "", "1~"],
+        ["\x1b[20", "0~run:12[A3\x1b[201~"],
+        ["i\x1b", "[200~run:12[A3\x1b[201~i"],
+    ],
+)
+def test_no_part_of_a_paste_is_a_key(packets: list[str]) -> None:
+    parser = KeyParser()
+    events: list[Message] = []
+    for packet in packets:
+        if packet:
+            events += parser.feed(packet)
+        else:
+            time.sleep(constants.ESCAPE_DELAY)
+            events += parser.tick()
+    assert [event.text for event in events if isinstance(event, Paste)] == ["run:12[A3"]
+    assert {event.key for event in events if isinstance(event, Key)} <= {"i"}
+
+
+def test_a_paste_whose_end_is_lost_does_not_swallow_the_keys_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "PASTE_SECONDS", 0.0)
+    assert keys("\x1b[200~run:12") == ["Paste"]
 
 
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux")
