@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from textual import events
 from textual.screen import ModalScreen, Screen
@@ -54,14 +55,17 @@ class TypedAheadApp(TerminalApp, inherit_bindings=False):
             self.call_later(self._let_go)
 
     def put_question(self, screen: Screen[bool], answered: Callable[[bool | None], None]) -> None:
-        """Show the question that was expected; a yes it asks for by a key must be pressed in its sight."""
+        """Show the question that was expected, with what was typed to it."""
         typed, self._answer = self._answer or "", None
         if isinstance(screen, AskingScreen):
             screen.typed_before(typed)
             if self._held is not None and not screen.asks_for_text:
-                self._held.clear()
                 self.call_later(self._let_go)
         self.push_screen(screen, answered)
+
+    @property
+    def _in_sight(self) -> Screen[Any] | None:
+        return self.screen_stack[-1] if self.screen_stack else None
 
     async def on_event(self, event: events.Event) -> None:
         """Hold keys back while a line that was ended, or a question, is still on its way."""
@@ -83,7 +87,7 @@ class TypedAheadApp(TerminalApp, inherit_bindings=False):
                     self._held = deque()
                 self._heard(event.key)
                 return
-            screen = self.screen_stack[-1] if self.screen_stack else None
+            screen = self._in_sight
             if isinstance(screen, AskingScreen) and screen.asks_for_text and event.key in WAITED_FOR:
                 self._held = deque()
             elif not isinstance(screen, ModalScreen):
@@ -98,7 +102,7 @@ class TypedAheadApp(TerminalApp, inherit_bindings=False):
 
     async def _acted(self) -> None:
         """A key did what it stands for; the next is for the screen that shows now, once that has taken the focus."""
-        screen = self.screen_stack[-1] if self.screen_stack else None
+        screen = self._in_sight
         waits = isinstance(screen, ConsoleScreen) and screen.focused is None
         if waits and time.monotonic() - self._acting < LOST_SECONDS:
             self.set_timer(READY_SECONDS, self._acted)
@@ -130,6 +134,10 @@ class TypedAheadApp(TerminalApp, inherit_bindings=False):
             self.call_later(self._let_go)
 
     async def _let_go(self) -> None:
+        """Hand the held keys on; a yes that is one key must be pressed in sight of its question."""
+        screen = self._in_sight
+        if self._held and isinstance(screen, AskingScreen) and not screen.asks_for_text:
+            self._held.clear()
         held, self._held, self._ended, self._acting = self._held or deque(), None, False, 0.0
         while held:
             await self.on_event(held.popleft())

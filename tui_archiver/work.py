@@ -77,7 +77,7 @@ def propose(
 
     app.say(f"{kind}: finding out what there is to do {app.glyphs.ellipsis} (escape gives it up)", passing=True)
     app.expect_question(heard)
-    app.ask(f"plan.{kind}", lambda: _plan(app.archive, kind, runs, wish), planned, app.drop_question)
+    app.ask("plan", lambda: _plan(app.archive, kind, runs, wish), planned, app.drop_question)
 
 
 def _plan(archive: Archive, kind: str, runs: Sequence[int] | None, wish: JobOptions) -> Proposal:

@@ -283,6 +283,48 @@ async def test_a_yes_typed_before_its_question_is_there_does_not_answer_it() -> 
         assert not [call for call in archive.calls if call[0] == "start"]
 
 
+async def test_a_yes_typed_before_the_job_of_another_process_is_asked_about_does_not_stop_it() -> None:
+    archive = StandIn()
+    async with console(archive) as (app, pilot):
+        archive.push(Job(7, "migrate", JobState.RUNNING, "cron@evb01:4711", 40, 12, started=NOW))
+        await until(pilot, lambda: app.jobs)
+        for key in ("C", "y"):
+            app.post_message(Key(key, key))
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await settled(pilot)
+        assert isinstance(app.screen, ConfirmScreen)
+        assert not [call for call in archive.calls if call[0] == "cancel"]
+        await press(pilot, "y")
+        assert [call for call in archive.calls if call[0] == "cancel"] == [("cancel", 7, False)]
+
+
+async def test_a_yes_typed_right_after_a_reason_does_not_waive() -> None:
+    archive = StandIn()
+    async with console(archive) as (app, pilot):
+        for key in ("w", *"cold", "enter", "y"):
+            app.post_message(Key(key, key if len(key) == 1 else None))
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await settled(pilot)
+        assert isinstance(app.screen, ConfirmScreen)
+        assert not [call for call in archive.calls if call[0] == "waive"]
+
+
+async def test_a_count_typed_after_a_second_wish_is_no_answer_to_the_first() -> None:
+    archive, planned = StandIn(), threading.Event()
+    plan = archive.plan
+    archive.plan = lambda *words: planned.wait(20) and plan(*words)  # type: ignore[assignment,method-assign]
+    async with console(archive) as (app, pilot):
+        app.book.marked.update(run for run in range(18100, 18120) if archive.known[run].state is not RunState.WAITING)
+        await press_only(pilot, "i", "x")
+        for key in (*str(len(app.book.marked)), "enter"):
+            app.post_message(Key(key, key if len(key) == 1 else None))
+        await pilot.pause()
+        planned.set()
+        await until(pilot, lambda: [call for call in archive.calls if call[0] == "start"])
+        await settled(pilot)
+        assert [call[1] for call in archive.calls if call[0] == "start"] == ["verify"]
+
+
 async def test_a_count_typed_in_one_burst_with_the_key_that_asks_for_it_is_its_answer() -> None:
     archive = StandIn()
     async with console(archive) as (app, pilot):
