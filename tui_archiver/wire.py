@@ -40,7 +40,7 @@ class Wire:
 
     def told(self, update: str) -> str:
         """The bytes that turn what the terminal shows into what it would show after this update."""
-        if not _MOVE.match(update):
+        if not _MOVE.match(update.lstrip("\n")):
             return update
         _, *parts = _MOVE.split(update)
         told: list[str] = []
@@ -92,7 +92,8 @@ def _cells(text: str) -> list[Cell] | None:
             return None
         end = run.end()
         style, characters = run[1] or "", run[2]
-        if not characters.isascii() and any(cell_len(character) != 1 for character in characters):
+        narrow = characters.isascii() or all(cell_len(character) == 1 for character in characters)
+        if not (narrow and characters.isprintable()):
             return None
         blank = _blank(style), " "
         cells += [blank if character == " " else (style, character) for character in characters]

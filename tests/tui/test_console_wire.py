@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,6 +55,20 @@ def test_a_line_with_characters_of_uncertain_width_is_sent_whole() -> None:
     assert wire.told(update((4, 1, "a👩‍🚀b   d"))) == update((4, 1, "a👩‍🚀b   d"))
     assert wire.told(update((4, 1, "a👩‍🚀b   d"))) == ""
     assert wire.told(update((4, 1, "abcdefgh"))) == update((4, 1, "abcdefgh"))
+
+
+@pytest.mark.parametrize("odd", ["\x07", "\t", "\x7f", "\u00ad", "\u0301"])
+def test_a_line_with_a_character_that_takes_no_cell_of_its_own_is_sent_whole(odd: str) -> None:
+    wire = Wire()
+    wire.told(update((4, 1, f"a{odd}b   c")))
+    assert wire.told(update((4, 1, f"a{odd}b   d"))) == update((4, 1, f"a{odd}b   d"))
+
+
+def test_an_update_whose_first_lines_are_empty_is_remembered() -> None:
+    wire, terminal = Wire(), Terminal()
+    for data in (update((1, 1, "abc")), "\n\n" + update((1, 1, "xyz")), update((1, 1, "abc"))):
+        terminal.take(wire.told(data))
+    assert "".join(cell for _, cell in terminal.shown().values()) == "abc"
 
 
 def test_what_is_no_update_passes_untouched() -> None:
