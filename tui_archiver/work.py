@@ -168,13 +168,13 @@ def cancel(app: ConsoleApp, job: Job) -> None:
     now = job.state is JobState.CANCELLING or job.job in app.cancelling
     word = "at once" if now else "after the runs in hand"
 
-    def ask_to_stop() -> None:
+    def stops(_: None) -> None:
         app.cancelling.add(job.job)
-        app.effect(
-            f"jobs cancel {job.job}{' --now' if now else ''}",
-            lambda: app.archive.cancel(job.job, now=now),
-            lambda _: app.say(f"job {job.job} stops {word}"),
-        )
+        app.say(f"job {job.job} stops {word}")
+
+    def ask_to_stop() -> None:
+        words = f"jobs cancel {job.job}{' --now' if now else ''}"
+        app.effect(words, lambda: app.archive.cancel(job.job, now=now), stops)
 
     if app.archive.working(job.job):
         ask_to_stop()
