@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum, StrEnum
 
 LARGEST_RUN = 2**63 - 1
@@ -17,6 +17,18 @@ def run_number(text: str) -> int | None:
         return None
     number = int(text)
     return number if number <= LARGEST_RUN else None
+
+
+_FIRST_MOMENT, _LAST_MOMENT = datetime(2, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+
+
+def moment(nanoseconds: int) -> datetime:
+    """The time so many nanoseconds after 1970, UTC.
+
+    Filesystems carry times that no `datetime` does; for those, the first or last one from which it can be reckoned on.
+    """
+    seconds = max(_FIRST_MOMENT.timestamp(), min(nanoseconds / 1e9, _LAST_MOMENT.timestamp()))
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 class Store(StrEnum):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runarchive.errors import TAXONOMY, Code
-from runarchive.model import LARGEST_RUN, Failure, Mark, Phase, RunState, Stage, Store, run_number
+from runarchive.model import LARGEST_RUN, Failure, Mark, Phase, RunState, Stage, Store, moment, run_number
 from runarchive.pipeline.evidence import (
     Evidence,
     FailureEvidence,
@@ -58,7 +58,7 @@ records = st.builds(
     RecordFacts,
     st.integers(0, 60),
     st.integers(0, 10**9),
-    st.integers(0, 2 * 10**18),
+    st.integers(-(10**23), 10**23),
     st.none() | times,
     st.none() | times,
     st.booleans(),
@@ -285,3 +285,10 @@ def test_a_large_database_that_lists_no_times_says_nothing_against_a_verdict() -
 )
 def test_a_run_number_is_a_plain_decimal_number_that_every_store_can_keep(text: str, run: int | None) -> None:
     assert run_number(text) == run
+
+
+@pytest.mark.parametrize("nanoseconds", [10**22, -(10**22), 253402300799 * 10**9, 2**63, 0])
+def test_a_file_of_any_time_has_one_that_can_be_reckoned_with(nanoseconds: int) -> None:
+    found = moment(nanoseconds)
+    assert found - SETTLING.settle < found < found + SETTLING.settle
+    assert (found - NOW > timedelta(0)) == (nanoseconds / 1e9 > NOW.timestamp())

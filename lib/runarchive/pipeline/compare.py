@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 from runarchive.artdaqdb.documents import canonical_text
 from runarchive.artdaqdb.export import Export, export_documents, file_paths
 from runarchive.errors import ArchiveError, Code
 from runarchive.fhicl.originals import ORIGINALS, OriginalFile, same_originals, unpack_originals
-from runarchive.model import Mark, Marks, Store
+from runarchive.model import Mark, Marks, Store, moment
 from runarchive.pipeline.context import Context
 from runarchive.pipeline.evidence import Evidence, HopVerdict
 from runarchive.pipeline.import_stage import export_hash
@@ -191,7 +191,7 @@ def _note(name: str, other: bool) -> str:
 def _size_and_time(file: OriginalFile | None) -> tuple[int | None, datetime | None]:
     if file is None:
         return None, None
-    return len(file.data), datetime.fromtimestamp(file.mtime_ns / 1e9, UTC)
+    return len(file.data), moment(file.mtime_ns)
 
 
 def _text(files: Mapping[str, str] | None, name: str) -> str | None:

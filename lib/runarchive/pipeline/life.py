@@ -9,7 +9,7 @@ from runarchive.errors import TAXONOMY, ArchiveError, Code, with_next_step
 from runarchive.ledger.history import Attempt as LedgerAttempt
 from runarchive.ledger.history import Outcome as AttemptOutcome
 from runarchive.ledger.ledger import Ledger
-from runarchive.model import TROUBLED_STATES, Failure, Mark, Phase, Run, RunState, Stage, Store
+from runarchive.model import TROUBLED_STATES, Failure, Mark, Phase, Run, RunState, Stage, Store, moment
 from runarchive.pipeline.asked import Asked
 from runarchive.pipeline.evidence import Evidence, HopEvidence, RecordFacts, configuration_names
 from runarchive.pipeline.memory import Memory
@@ -121,7 +121,7 @@ def _facts(evidence: Evidence) -> tuple[tuple[str, str], ...]:
     facts: list[tuple[str, str]] = []
     record = evidence.record
     if record is not None:
-        newest = datetime.fromtimestamp(record.newest_mtime_ns / 1e9, UTC)
+        newest = moment(record.newest_mtime_ns)
         gone = "" if evidence.on_disk else ", gone since"
         size = f"{record.files} entries, {record.size} bytes"
         facts.append(("record", f"{size}, newest {newest:%Y-%m-%d %H:%M:%S} UTC{gone}"))
@@ -262,7 +262,7 @@ def _rests_until(record: RecordFacts | None, settling: Settling) -> str:
     """Until when a WAITING run waits, if nobody touches its record."""
     if record is None:
         return "it is imported once its record is quiet"
-    newest = datetime.fromtimestamp(record.newest_mtime_ns / 1e9, UTC)
+    newest = moment(record.newest_mtime_ns)
     if record.ended:
         return f"it is imported from {newest + settling.quiet:%Y-%m-%d %H:%M:%S} UTC on, if no file changes until then"
     return f"it is imported with its stop time, or without one from {newest + settling.settle:%Y-%m-%d %H:%M} UTC on"

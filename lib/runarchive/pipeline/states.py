@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from runarchive.model import Mark, Marks, Run, RunState, Stage, Store
+from runarchive.model import Mark, Marks, Run, RunState, Stage, Store, moment
 from runarchive.pipeline.evidence import (
     VERDICT_MARK,
     WHOLE,
@@ -47,7 +47,7 @@ def waiting(record: RecordFacts, now: datetime, settling: Settling) -> str:
 
     The age is `now` minus the newest mtime in the directory; a negative one is unknown, and only the stop time counts.
     """
-    newest = datetime.fromtimestamp(record.newest_mtime_ns / 1e9, UTC)
+    newest = moment(record.newest_mtime_ns)
     age = now - newest
     if abs(age) < settling.quiet:
         return "changed just now" if age < timedelta(0) else f"changed {_ago(age)} ago"
