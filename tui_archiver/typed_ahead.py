@@ -32,8 +32,10 @@ class TypedAheadApp(TerminalApp, inherit_bindings=False):
     """What waits for a line that was ended; None: nothing waits."""
     _ended = False
     """Whether the key that ends the line was acted on."""
-    _acting = 0.0
-    """Since when a key is on its way to its action on a screen without a line; 0: none is."""
+    _held_at = 0.0
+    """Since when something waits."""
+    _acting = False
+    """Whether it waits for a key on its way to its action on a screen without a line."""
     _answer: str | None = None
     """What was typed to a question that is on its way, enter as a line feed; None: no question is."""
     _heard: Callable[[str], None] = staticmethod(lambda key: None)
@@ -57,6 +59,7 @@ class TypedAheadApp(TerminalApp, inherit_bindings=False):
     def put_question(self, screen: Screen[bool], answered: Callable[[bool | None], None]) -> None:
         """Show the question that was expected, with what was typed to it."""
         typed, self._answer = self._answer or "", None
+        self._held_at = time.monotonic()
         if isinstance(screen, AskingScreen):
             screen.typed_before(typed)
             if self._held is not None and not screen.asks_for_text:
@@ -67,11 +70,20 @@ class TypedAheadApp(TerminalApp, inherit_bindings=False):
     def _in_sight(self) -> Screen[Any] | None:
         return self.screen_stack[-1] if self.screen_stack else None
 
+    @property
+    def _is_lost(self) -> bool:
+        """Whether what is waited for must have come by now; a question may take as long as it needs."""
+        for_question = self._answer is not None and not self._acting
+        return self._held is not None and not for_question and time.monotonic() - self._held_at > LOST_SECONDS
+
+    def _hold(self) -> None:
+        self._held, self._held_at = deque(), time.monotonic()
+
     async def on_event(self, event: events.Event) -> None:
         """Hold keys back while a line that was ended, or a question, is still on its way."""
         came_back = isinstance(event, events.Key) and event.is_forwarded
         if isinstance(event, events.Key) and not came_back:
-            if self._acting and time.monotonic() - self._acting > LOST_SECONDS:
+            if self._is_lost:
                 await self._let_go()
             if self._answer is not None and event.key == "escape" and not self._acting:
                 self._held = None
@@ -84,14 +96,15 @@ class TypedAheadApp(TerminalApp, inherit_bindings=False):
             if self._answer is not None and (event.key in ANSWERS or event.key.isdecimal()):
                 self._answer += "\n" if event.key == "enter" else event.key
                 if event.key == "enter":
-                    self._held = deque()
+                    self._hold()
                 self._heard(event.key)
                 return
             screen = self._in_sight
             if isinstance(screen, AskingScreen) and screen.asks_for_text and event.key in WAITED_FOR:
-                self._held = deque()
+                self._hold()
             elif not isinstance(screen, ModalScreen):
-                self._held, self._acting = deque(), time.monotonic()
+                self._hold()
+                self._acting = True
         await super().on_event(event)
         if not isinstance(event, events.Key):
             return
@@ -104,7 +117,7 @@ class TypedAheadApp(TerminalApp, inherit_bindings=False):
         """A key did what it stands for; the next is for the screen that shows now, once that has taken the focus."""
         screen = self._in_sight
         waits = isinstance(screen, ConsoleScreen) and screen.focused is None
-        if waits and time.monotonic() - self._acting < LOST_SECONDS:
+        if waits and not self._is_lost:
             self.set_timer(READY_SECONDS, self._acted)
         elif self._acting:
             await self._let_go()
@@ -138,6 +151,6 @@ class TypedAheadApp(TerminalApp, inherit_bindings=False):
         screen = self._in_sight
         if self._held and isinstance(screen, AskingScreen) and not screen.asks_for_text:
             self._held.clear()
-        held, self._held, self._ended, self._acting = self._held or deque(), None, False, 0.0
+        held, self._held, self._ended, self._acting = self._held or deque(), None, False, False
         while held:
             await self.on_event(held.popleft())

@@ -7,10 +7,12 @@ import threading
 import pytest
 from textual.events import Key
 from textual.screen import ModalScreen
+from textual.widgets import Input
 
 from runarchive.model import Job, JobState, RunState
 from tests.tui.console_help import console, press, press_only, screen_text, settled, until
 from tests.tui.stand_in import NOW, StandIn
+from tui_archiver import typed_ahead
 from tui_archiver.screens.dialogs import ConfirmScreen
 
 
@@ -150,3 +152,17 @@ async def test_a_wrong_count_can_be_mended_and_what_follows_is_a_key_again() -> 
         await until(pilot, lambda: not isinstance(app.screen, ModalScreen))
         await press(pilot, "9")
         assert app.current_mode == "log"
+
+
+async def test_a_key_that_never_comes_back_from_a_line_does_not_make_the_console_deaf(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with console() as (app, pilot):
+        await press(pilot, "colon")
+        with monkeypatch.context() as lost:
+            lost.setattr(Input, "_forward_event", lambda line, event: None)
+            app.post_message(Key("backspace", None))
+            await pilot.pause()
+        monkeypatch.setattr(typed_ahead, "LOST_SECONDS", 0.0)
+        app.post_message(Key("escape", None))
+        await until(pilot, lambda: not isinstance(app.screen, ModalScreen))
