@@ -122,7 +122,8 @@ def test_checks_hashes_decisions_and_events(ledger: Ledger) -> None:
     ledger.decisions.record(DecisionKind.WAIVE, 4, "test run", "anna@evb01")
     ledger.decisions.record(DecisionKind.UNWAIVE, 4, "no, keep it", "ben@evb02")
     assert [(item.run, item.who) for item in ledger.decisions.all(3)] == [(3, "anna@evb01")]
-    assert [item.kind for item in ledger.decisions.all(4)] == [DecisionKind.WAIVE, DecisionKind.UNWAIVE]
+    kinds = [item.kind for item in ledger.decisions.all(4)]
+    assert (kinds, ledger.decisions.waived()) == ([DecisionKind.WAIVE, DecisionKind.UNWAIVE], {3: "test run"})
     number = ledger.events.record("put failed", severity=Severity.ERROR, run=3, stage=Stage.MIGRATE)
     (event,) = ledger.events.latest(run=3)
     assert (event.number, event.writer, event.severity) == (number, "shifter@evb01", Severity.ERROR)
@@ -396,4 +397,3 @@ def test_a_closed_ledger_stays_closed(tmp_path: Path) -> None:
     with ThreadPoolExecutor() as pool, pytest.raises(ArchiveError, match="closed"):
         pool.submit(ledger.runs.all).result()
     assert sorted(tmp_path.iterdir()) == files
-    ledger.close()

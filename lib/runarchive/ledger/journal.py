@@ -128,6 +128,12 @@ class Decisions:
             for number, at, who, kind, about, reason in found
         )
 
+    def waived(self) -> dict[int, str]:
+        """The runs that are waived now, each with the reason of its newest waiver."""
+        newest = "SELECT max(id) FROM decisions WHERE kind IN ('waive', 'unwaive') GROUP BY run"
+        sql = f"SELECT run, reason FROM decisions WHERE id IN ({newest}) AND kind = 'waive' AND run IS NOT NULL"
+        return dict(self._database.rows(sql))
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:

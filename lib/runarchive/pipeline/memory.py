@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from runarchive.config import Config
-from runarchive.ledger.journal import DecisionKind
 from runarchive.ledger.ledger import Ledger
 from runarchive.model import Mark, Run, RunState, Stage
 from runarchive.pipeline.evidence import Evidence, from_text, to_text
@@ -33,20 +32,11 @@ class Memory:
         self.settling = Settling(
             timedelta(hours=config.app.settle_hours), timedelta(seconds=config.app.quiet_seconds)
         )
-        self._waived: dict[int, str] = {}
         self.read_decisions()
 
     def read_decisions(self) -> None:
         """Read again what people decided, in whichever process."""
-        waived: dict[int, str] = {}
-        for decision in self._ledger.decisions.all():
-            if decision.run is None:
-                continue
-            if decision.kind is DecisionKind.WAIVE:
-                waived[decision.run] = decision.reason
-            elif decision.kind is DecisionKind.UNWAIVE:
-                waived.pop(decision.run, None)
-        self._waived = waived
+        self._waived = self._ledger.decisions.waived()
 
     def decided(self, run: int) -> Decided:
         """What people and the config decided about a run."""
