@@ -57,7 +57,7 @@ def job_metrics(outcome: Outcome) -> dict[str, float]:
     for stage, name in METRIC.items():
         if stage not in STAGES_OF[outcome.kind]:
             continue
-        failed = [run.run for run in outcome.failed if run.last_stage is stage]
+        failed = {run.run for run in outcome.failed if run.last_stage is stage}
         done = [run.run for run in outcome.runs if stage in run.stages and run.run not in failed]
         values[f"{name}.runs_processed"] = len(done) + len(failed)
         values[f"{name}.runs_successful"] = len(done)
