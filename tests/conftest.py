@@ -12,6 +12,7 @@ from hypothesis import settings
 from tests import servers
 from tests.archiver_site import Site
 from tests.trees import unpack
+from tests.ucondb_serving import UconProcess
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -68,6 +69,15 @@ def native_uri(tmp_path: Path, request: pytest.FixtureRequest) -> str:
     if request.param == "mongodb":
         return str(request.getfixturevalue("mongodb_database"))
     return f"filesystemdb://{tmp_path}/artdaqdb"
+
+
+@pytest.fixture
+def ucon(tmp_path: Path) -> Iterator[UconProcess]:
+    """A UconDB server in a process of its own."""
+    made = UconProcess(tmp_path)
+    made.start()
+    yield made
+    made.kill()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,14 +18,6 @@ KILLS = int(os.environ.get("PIPELINE_KILLS", "40"))
 SEED = int(os.environ.get("PIPELINE_SEED", random.randrange(10**6)))
 
 limited = pytest.mark.timeout(60 + KILLS * 6)
-
-
-@pytest.fixture
-def ucon(tmp_path: Path) -> Iterator[UconProcess]:
-    made = UconProcess(tmp_path)
-    made.start()
-    yield made
-    made.kill()
 
 
 def kill_jobs(capsys: pytest.CaptureFixture[str], root: Path, kills: int, *stores: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -21,48 +20,14 @@ from runarchive.ledger.ledger import Ledger
 from runarchive.model import RunState, Stage, Store, Verdict
 from runarchive.pipeline import job as job_module
 from runarchive.pipeline.import_stage import run_import
-from runarchive.ucondb.server.app import UconApp
-from runarchive.ucondb.server.running import RunningServer
-from runarchive.ucondb.server.sqlite_storage import SqliteStorage
-from runarchive.ucondb.server.users import Users
 from tests.archiver_site import Site, wait_until
-
-
-class Server:
-    """A UconDB server on one port, which can go away and come back."""
-
-    def __init__(self, root: Path) -> None:
-        self._file = root / "served.sqlite"
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self._port: int = probe.getsockname()[1]
-        self._running: RunningServer | None = None
-        self.url = f"http://127.0.0.1:{self._port}/app"
-
-    def start(self) -> None:
-        storage = SqliteStorage(self._file)
-        storage.create_folder("test01")
-        users = Users.single("writer", "secret-of-the-writer")
-        self._running = RunningServer(UconApp(storage, users), host="127.0.0.1", port=self._port)
-        self._running.start()
-
-    def stop(self) -> None:
-        running, self._running = self._running, None
-        if running is not None:
-            running.stop()
+from tests.ucondb_serving import UconProcess
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    made = Server(tmp_path)
-    made.start()
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def site(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Site:
+def site(tmp_path: Path, ucon: UconProcess, monkeypatch: pytest.MonkeyPatch) -> Site:
     made = Site(tmp_path / "site")
-    made.configure(ucon_db={"server_url": server.url, "timeout_seconds": 2}, app={"run_process_retries": 1})
+    made.configure(ucon_db={"server_url": ucon.url, "timeout_seconds": 2}, app={"run_process_retries": 1})
     monkeypatch.setattr(job_module, "FIRST_PROBE", 0.05)
     monkeypatch.setattr(job_module, "LONGEST_PROBE", 0.1)
     return made
@@ -85,20 +50,20 @@ class Watcher(JobObserver):
 
 
 def test_a_server_that_goes_away_in_mid_job_pauses_migration_alone_and_it_goes_on_by_itself(
-    site: Site, server: Server
+    site: Site, ucon: UconProcess
 ) -> None:
     site.make(12)
     back = threading.Event()
 
     def bring_back() -> None:
         wait_until(lambda: all_imported(site), "the import goes on while migration stands")
-        server.start()
+        ucon.start()
         back.set()
 
     watcher = Watcher(lambda: threading.Thread(target=bring_back, daemon=True).start())
     with Archive.open(site.config_file, writable=True) as archive:
         archive.refresh()
-        server.stop()
+        ucon.kill()
         outcome = archive.run_job(JobKind.ARCHIVE, None, JobOptions(refresh=False), watcher)
         assert back.is_set()
         assert watcher.paused_stages == [Stage.MIGRATE]
@@ -118,22 +83,22 @@ def all_imported(site: Site) -> bool:
     return len(marks) == 12 and set(marks) == {"="}
 
 
-def test_one_run_that_meets_a_dead_server_is_tried_again_and_then_failed(site: Site, server: Server) -> None:
+def test_one_run_that_meets_a_dead_server_is_tried_again_and_then_failed(site: Site, ucon: UconProcess) -> None:
     site.make(1)
     with Archive.open(site.config_file, writable=True) as archive:
         archive.run_job(JobKind.IMPORT)
-        server.stop()
+        ucon.kill()
         outcome = archive.run_job(JobKind.MIGRATE, None, JobOptions(refresh=False))
         [failed] = outcome.failed
         assert failed.failure is not None
         assert (failed.attempts, failed.failure.retryable) == (2, True)
-        server.start()
+        ucon.start()
         assert archive.run_job(JobKind.MIGRATE).runs[0].state is RunState.ARCHIVED
 
 
-def test_a_job_for_a_store_that_is_out_of_reach_says_so_at_once(site: Site, server: Server) -> None:
+def test_a_job_for_a_store_that_is_out_of_reach_says_so_at_once(site: Site, ucon: UconProcess) -> None:
     site.make(1)
-    server.stop()
+    ucon.kill()
     with Archive.open(site.config_file, writable=True) as archive:
         assert archive.run_job(JobKind.IMPORT).count(Stage.IMPORT) == 1, "an import needs no UconDB"
         with pytest.raises(ArchiveError) as refused:
@@ -141,15 +106,15 @@ def test_a_job_for_a_store_that_is_out_of_reach_says_so_at_once(site: Site, serv
         assert refused.value.exit_code == 75
 
 
-def test_patience_ends(site: Site, server: Server) -> None:
+def test_patience_ends(site: Site, ucon: UconProcess) -> None:
     site.make(6)
     with Archive.open(site.config_file, writable=True) as archive:
         archive.run_job(JobKind.IMPORT)
-        server.stop()
+        ucon.kill()
         outcome = archive.run_job(JobKind.MIGRATE, None, JobOptions(refresh=False, patience=0.5))
         assert outcome.stop_failure is not None
         assert all(run.result in (RunResult.HELD, RunResult.FAILED) for run in outcome.runs)
-        server.start()
+        ucon.start()
         assert len(archive.run_job(JobKind.MIGRATE).runs) == 6
 
 

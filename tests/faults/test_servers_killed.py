@@ -23,14 +23,6 @@ RUNS = 12
 
 
 @pytest.fixture
-def ucon(tmp_path: Path) -> Iterator[UconProcess]:
-    made = UconProcess(tmp_path)
-    made.start()
-    yield made
-    made.kill()
-
-
-@pytest.fixture
 def mongod(mongodb_database: str) -> Iterator[MongodServer]:
     """A mongod for this test alone; `mongodb_database` skips the test where none can run."""
     made = start_mongod()

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shlex
-import signal
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -90,41 +86,6 @@ class Terminal:
         self._tmux("kill-server")
 
 
-class Server:
-    """The UconDB server as a process of its own, to be broken and restored on the same port."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        digest = hashlib.md5(b"writer:demo:secret", usedforsecurity=False).hexdigest()
-        (directory / "users").write_text(f"writer:demo:{digest}\n")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = str(free.getsockname()[1])
-        self._process: subprocess.Popen[str] | None = None
-        self.url = ""
-
-    def start(self) -> None:
-        """Serve, always on the same port; a port that was chosen by name can be taken again at once."""
-        words = [sys.executable, "-m", "tui_archiver", "ucondb", "serve", "--db"]
-        words += [f"sqlite://{self._directory}/ucondb.sqlite", "--port", self._port, "--folder", "demo"]
-        words += ["--users", str(self._directory / "users")]
-        errors = self._directory / "server.log"
-        with errors.open("a") as log:
-            self._process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log, text=True)
-        assert self._process.stdout is not None
-        self.url = self._process.stdout.readline().strip()
-        assert self.url, errors.read_text()
-
-    def stop(self) -> None:
-        """Break it off."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGKILL)
-            self._process.wait(10)
-            assert self._process.stdout is not None
-            self._process.stdout.close()
-            self._process = None
-
-
 def write_config(directory: Path, server_url: str) -> Path:
     """A config in `directory` on its own records, FilesystemDB and this server; a failed call is tried once."""
     config = directory / "config.yaml"
@@ -143,10 +104,10 @@ artdaq_db:
   fcl_conf_dir: {directory}/conf
 ucon_db:
   server_url: {server_url}
-  folder_name: demo
+  folder_name: test01
   object_name: configuration
   writer_user: writer
-  writer_password: secret
+  writer_password: secret-of-the-writer
   timeout_seconds: 5
 """
     )

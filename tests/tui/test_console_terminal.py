@@ -18,7 +18,8 @@ import pytest
 from runarchive.archive import Archive
 from runarchive.model import RunState
 from runarchive.records_dir.make import make_records
-from tests.tui.terminal import PATIENCE, Server, Terminal, write_config
+from tests.tui.terminal import PATIENCE, Terminal, write_config
+from tests.ucondb_serving import UconProcess
 
 CONSOLE = [sys.executable, "-m", "tui_archiver"]
 
@@ -26,14 +27,6 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux"),
     pytest.mark.timeout(300),
 ]
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    made = Server(tmp_path)
-    made.start()
-    yield made
-    made.stop()
 
 
 @pytest.fixture
@@ -63,8 +56,8 @@ def yes(terminal: Terminal, question: str) -> None:
         terminal.press("Enter")
 
 
-def test_the_whole_job_in_eighty_by_twenty_four(tmp_path: Path, server: Server, terminal: Terminal) -> None:
-    config = prepare(tmp_path, server.url, 20)
+def test_the_whole_job_in_eighty_by_twenty_four(tmp_path: Path, ucon: UconProcess, terminal: Terminal) -> None:
+    config = prepare(tmp_path, ucon.url, 20)
     link = tmp_path / "records" / "1005" / "extra.fcl"
     link.parent.chmod(0o755)
     link.symlink_to("nowhere.fcl")
@@ -90,14 +83,14 @@ def test_the_whole_job_in_eighty_by_twenty_four(tmp_path: Path, server: Server, 
     terminal.wait_for(r"job 2 ended: 1 done, 0 failed")
     terminal.wait_for(r"no run has failed")
 
-    server.stop()
+    ucon.kill()
     terminal.press("1", "m")
     yes(terminal, r"Migrate: 11 runs\?")
     terminal.wait_for(r"ucondb !")
     terminal.wait_for(r"cannot be reached")
     terminal.press("2")
     terminal.wait_for(r"3 migrate +failed")
-    server.start()
+    ucon.start()
     terminal.press("1", "m")
     yes(terminal, r"Migrate: 11 runs\?")
     terminal.wait_until(lambda seen: len(re.findall(r"✓ +✓ +✓ +ARCHIVED", seen)) == 12)
@@ -126,8 +119,8 @@ def test_a_whole_job_typed_ahead_in_one_packet_is_done_as_it_was_typed(tmp_path:
     assert {run for run, state in found.items() if state is RunState.IMPORTED} == set(range(1000, 1015))
 
 
-def test_two_consoles_and_cron_agree(tmp_path: Path, server: Server, terminal: Terminal) -> None:
-    config = prepare(tmp_path, server.url, 12)
+def test_two_consoles_and_cron_agree(tmp_path: Path, ucon: UconProcess, terminal: Terminal) -> None:
+    config = prepare(tmp_path, ucon.url, 12)
     (tmp_path / "second").mkdir()
     second = Terminal(tmp_path / "second")
     try:
