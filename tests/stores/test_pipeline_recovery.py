@@ -12,6 +12,7 @@ import pytest
 
 from runarchive.archive import Archive, JobKind, RecoveryKind
 from runarchive.cli.main import main
+from runarchive.errors import ArchiveError, Code
 from runarchive.model import RunState, Stage
 from tests.archiver_site import Site
 
@@ -84,6 +85,20 @@ def test_a_damaged_ledger_is_set_aside_said_and_made_anew(site: Site) -> None:
         told = {entry.run: {one.stage for one in entry.hashes} for entry in archive.manifest()}
         assert told[1000] == {Stage.IMPORT, Stage.MIGRATE}, "what was compared again has its hashes again"
     assert list(site.work.glob("ledger.sqlite.damaged-*"))
+
+
+def test_a_full_ledger_says_nothing_about_the_stores(site: Site) -> None:
+    with Archive.open(site.config_file) as archive:
+        archive.refresh()
+        for number in range(20):
+            (site.records / f"{number:0200}").mkdir()
+        with archive._ledger.database.write() as database:
+            database.execute("PRAGMA max_page_count = 1")  # no more than it has
+        with pytest.raises(ArchiveError) as caught:
+            archive.refresh()
+        assert caught.value.code is Code.DISK_FULL
+        assert archive.silent_stores() == {}
+        assert all(health.ok for health in archive.health().values())
 
 
 def test_the_manifest_tells_hashes_versions_and_waivers(site: Site, capsys: pytest.CaptureFixture[str]) -> None:

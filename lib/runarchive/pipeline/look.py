@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from runarchive.config import Config
-from runarchive.errors import ArchiveError, Code, with_next_step
+from runarchive.errors import ArchiveError, with_next_step
 from runarchive.ledger.ledger import Ledger
 from runarchive.model import Severity, Store
 from runarchive.pipeline.asked import Asked
@@ -132,8 +132,8 @@ class Look:
             message = look()
             damage, advice = self._damage(store), self._advice(store)
         except ArchiveError as error:
-            if error.code is Code.CORRUPT and error.store is None:
-                raise  # the ledger is, which says nothing about the store
+            if error.store is None:
+                raise  # the ledger's, which says nothing about the store
             self.failures[store] = error
             self.health[store] = Health(store, False, None, error.message, self._memory.clock())
             if before.ok is not False and not self._ledger.read_only:
