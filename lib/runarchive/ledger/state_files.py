@@ -95,7 +95,7 @@ def write_state(path: Path, state: StageState) -> bool:
 
 
 def read_failure_log(path: Path) -> tuple[int, ...]:
-    """The runs in a failure log, each once, in their order; lines that are no run numbers are passed over."""
+    """The runs in a failure log, each once, by number; lines that are no run numbers are passed over."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

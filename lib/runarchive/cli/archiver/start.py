@@ -217,7 +217,7 @@ class Start:
             words.logger.info(
                 "Found %d run(s) already archived, removing from failure log: %s", len(archived), first_ten(archived)
             )
-        due = [run for run in runs if run not in set(archived)]
+        due = sorted(set(runs) - set(archived))
         code = 0
         if due:
             words.logger.info("%s: Attempting to recover %d failed runs.", words.title, len(due))
