@@ -164,10 +164,10 @@ class Start:
 
     def _tell_of_left(self, stage: Stage, tally: StageTally) -> None:
         """Name the runs that stand in this stage without having been tried now; an exit code alone would hide them."""
-        words = WORDS[stage]
+        words, tried = WORDS[stage], set(tally.due)
         by_state: dict[RunState, list[int]] = {}
         for run in self._archive.failures():
-            if run.stage is stage and run.run not in tally.due:
+            if run.stage is stage and run.run not in tried:
                 by_state.setdefault(run.state, []).append(run.run)
         for state, runs in by_state.items():
             text = f"{len(runs)} {state.lower()} runs are left as they are: {first_ten(runs)}"
