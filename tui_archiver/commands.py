@@ -14,6 +14,7 @@ from runarchive.archive import JobOptions
 from runarchive.errors import UsageError
 from runarchive.filters import complete, parse_filter
 from runarchive.keymap import EVERYWHERE, KEYMAP, Key
+from runarchive.model import run_number
 from tui_archiver import work
 from tui_archiver.columns import COLUMNS
 from tui_archiver.run_book import SORT_KEYS
@@ -104,9 +105,10 @@ def _show(name: str) -> Callable[[ConsoleApp, Words], None]:
 
 
 def _one_run(words: Words) -> int:
-    if len(words) != 1 or not words[0].isdecimal():
+    run = run_number(words[0]) if len(words) == 1 else None
+    if run is None:
         raise UsageError("name one run number")
-    return int(words[0])
+    return run
 
 
 def _compare(app: ConsoleApp, words: Words) -> None:
@@ -172,7 +174,8 @@ def _break_lock(app: ConsoleApp, words: Words) -> None:
 def _cancel(app: ConsoleApp, words: Words) -> None:
     if words and not words[0].isdecimal():
         raise UsageError(f"{words[0]!r} is no job number; 2 shows the jobs")
-    job = app.jobs.get(int(words[0])) if words else work.job_to_cancel(app)
+    named = {str(number): job for number, job in app.jobs.items()}
+    job = named.get(words[0]) if words else work.job_to_cancel(app)
     if words and job is None:
         raise UsageError(f"there is no job {words[0]}; 2 shows the jobs")
     why = work.why_not_cancel(app, job)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from runarchive.errors import UsageError
-from runarchive.model import TROUBLED_STATES, Mark, Run, RunState, Store
+from runarchive.model import LARGEST_RUN, TROUBLED_STATES, Mark, Run, RunState, Store
 
 Test = Callable[[Run], bool]
 
@@ -151,14 +151,19 @@ def _is_test(word: str, marked: Collection[int]) -> Test:
     raise UsageError(f"{word!r} cannot be asked for; is:marked and is:fault can")
 
 
+def _number(digits: str) -> int:
+    """The number that decimal digits say, at most the largest run number."""
+    return int(digits) if len(digits) < len(str(LARGEST_RUN)) else LARGEST_RUN
+
+
 def _run_test(value: str) -> Test:
     spans: list[tuple[int, int]] = []
     for part in value.split(","):
         span = _SPAN.match(part)
         if part.isascii() and part.isdigit():
-            spans.append((int(part), int(part)))
+            spans.append((_number(part),) * 2)
         elif span and part != "-":
-            spans.append((int(span[1] or 0), int(span[2]) if span[2] else 2**63))
+            spans.append((_number(span[1] or "0"), _number(span[2]) if span[2] else LARGEST_RUN))
         elif part:
             raise UsageError(f"{part!r} is no run number; write run:12000, run:12000-12500 or run:12000,12003")
     if len(spans) == 1:
@@ -172,7 +177,7 @@ def _bound_test(value: str, kind: type[int] | type[str], read: Callable[[Run], i
     sign, text = (parts[1] or "=", parts[2]) if parts else ("=", value)
     if kind is int and not text.isdecimal():
         raise UsageError(f"{text!r} is no number")
-    bound: int | str = int(text) if kind is int else text
+    bound: int | str = _number(text) if kind is int else text
 
     def test(run: Run) -> bool:
         seen = read(run)

@@ -16,7 +16,7 @@ from runarchive.keymap import EVERYWHERE, KEYMAP
 from runarchive.model import Event, Job, JobState, RunState, Severity, Store
 from tests.tui.console_help import console, press, screen_text, settled, type_line, until
 from tests.tui.stand_in import NOW, StandIn
-from tui_archiver.commands import COMMANDS, ConsoleCommands
+from tui_archiver.commands import COMMANDS, ConsoleCommands, run_line
 from tui_archiver.screens.dialogs import ConfirmScreen, PromptScreen, TextScreen
 
 
@@ -160,6 +160,27 @@ async def test_the_command_line_takes_runs_and_says_what_it_does_not_know() -> N
             assert not isinstance(app.screen, ModalScreen), line
             assert app.news.newest is not None
             assert app.news.newest.severity == "warning", line
+
+
+@pytest.mark.parametrize(
+    "line", ["run NUMBER", "go NUMBER", "compare NUMBER", "cancel NUMBER", "verify NUMBER", "filter attempts:NUMBER"]
+)
+async def test_a_number_of_thousands_of_digits_is_answered_with_a_sentence(line: str) -> None:
+    async with console() as (app, pilot):
+        run_line(app, line.replace("NUMBER", "9" * 5000))
+        await settled(pilot)
+        if not line.startswith("filter"):
+            assert app.news.newest is not None
+            assert "no " in app.news.newest.message or "name one run number" in app.news.newest.message
+
+
+@pytest.mark.parametrize(("screen", "key"), [("1", "g"), ("4", "g")])
+async def test_a_prompt_for_a_run_refuses_thousands_of_digits(screen: str, key: str) -> None:
+    async with console() as (app, pilot):
+        await press(pilot, screen, key)
+        app.screen.query_one(Input).value = "9" * 5000
+        await press(pilot, "enter")
+        assert isinstance(app.screen, PromptScreen)
 
 
 async def test_a_waiver_is_taken_back() -> None:

@@ -71,6 +71,11 @@ def test_words_that_make_no_sense_are_refused_with_a_sentence(text: str) -> None
         parse_filter(text)
 
 
+@pytest.mark.parametrize("text", ["run:{}", "attempts:{}", "run:{}-", "run:{}-{}", "{},{}", "{}"])
+def test_no_run_has_a_number_of_thousands_of_digits(text: str) -> None:
+    assert not parse_filter(text.replace("{}", "9" * 5000)).select(RUNS)
+
+
 @given(st.text(max_size=40))
 def test_any_text_is_a_filter_or_refused(text: str) -> None:
     try:

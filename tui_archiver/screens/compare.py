@@ -12,7 +12,7 @@ from textual.containers import Horizontal, Vertical
 
 from runarchive.archive import Changes, Comparison, Explanation, FileComparison
 from runarchive.keymap import Key
-from runarchive.model import Store
+from runarchive.model import Store, run_number
 from tui_archiver.diff_model import DiffOptions
 from tui_archiver.file_texts import BLOB_FRAME, PAIRS, Texts, frame_texts, is_different, likely_pair, read_texts
 from tui_archiver.keys import bindings
@@ -266,7 +266,8 @@ class CompareScreen(ConsoleScreen):
         """Ask for a run."""
 
         def check(text: str) -> str:
-            known = text.strip().isdecimal() and self.console_app.book.get(int(text)) is not None
+            run = run_number(text.strip())
+            known = run is not None and self.console_app.book.get(run) is not None
             return "" if known or not text.strip() else f"{text.strip()!r} is no known run"
 
         def done(text: str | None) -> None:

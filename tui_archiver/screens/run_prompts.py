@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from runarchive.errors import UsageError
 from runarchive.filters import complete, parse_filter
+from runarchive.model import run_number
 from tui_archiver.columns import COLUMNS
 from tui_archiver.screens.dialogs import PromptScreen
 
@@ -42,6 +43,6 @@ def run_prompt() -> PromptScreen:
     """Asks for a run number."""
 
     def check(text: str) -> str:
-        return "" if text.strip().isdecimal() or not text.strip() else f"{text.strip()!r} is no run number"
+        return "" if run_number(text.strip()) is not None or not text.strip() else f"{text.strip()!r} is no run number"
 
     return PromptScreen("go to run", check=check)
